@@ -1,0 +1,60 @@
+import { assert } from './assert.ts'
+
+/**
+ * Limits that are part of the formats and the protocol: the same on every node, not settings. Limits that an operator
+ * may set are in server/config. The relations between them are asserted below.
+ */
+
+const kibi = 1024
+const mebi = 1024 * kibi
+
+/** Values up to this size live inside their row; larger ones in a row of their own. */
+export const inlineValueBytesMax = 4 * kibi
+
+/** Hard ceiling for `limits.maxValueBytes`. */
+export const valueBytesCeiling = 64 * mebi
+
+/** Hard ceiling for `limits.maxKeyBytes`, for keys and for bucket names. */
+export const keyBytesCeiling = 16 * kibi
+
+/** Hard ceiling for `limits.maxSiblings`. */
+export const siblingsCeiling = 1024
+
+/** A message larger than this goes over the bulk channel. */
+export const smallMessageBytesMax = 64 * kibi
+
+/** Frames produced in one turn are sent as one message until it would become larger than this. */
+export const batchBytesMax = 256 * kibi
+
+/** What one peer message may hold at the most, in both directions: an object with several of the largest values. */
+export const messageBytesMax = 256 * mebi
+
+/** Requests that one link keeps in flight before further ones are refused as overloaded. */
+export const linkRequestsInFlightMax = 4096
+
+/** Rows that an iterator reads before it is closed. */
+export const sliceRowsMax = 256
+
+/** Members of a cluster, the removed ones included. */
+export const membersMax = 1024
+
+/** Buckets with properties of their own. */
+export const bucketsMax = 4096
+
+/** Content type, and each name and value of a meta header. */
+export const contentTypeBytesMax = 256
+export const metaEntriesMax = 32
+export const metaBytesMax = 4 * kibi
+
+/** Operations in one batch request. */
+export const batchOperationsMax = 1000
+
+/** Entries of a version vector; beyond it a row is damaged or forged. */
+export const vectorEntriesMax = 65536
+
+assert(inlineValueBytesMax < smallMessageBytesMax, 'inline values travel with the small messages')
+assert(smallMessageBytesMax <= batchBytesMax, 'a small message fits a batch')
+assert(
+  valueBytesCeiling * 2 < messageBytesMax,
+  'a message holds at least two of the largest values'
+)
