@@ -1,0 +1,103 @@
+import { AnnealError } from '../core/errors.ts'
+import type { Minter } from './minter.ts'
+import {
+  type ConflictMode,
+  contextOf,
+  hashContent,
+  latestTimeOf,
+  type Meta,
+  merge,
+  type Payload,
+  type Version,
+  type Versions
+} from './version.ts'
+import { type Actor, addDot, addVector, type VersionVector } from './version-vector.ts'
+
+/** A client's write, as the coordinator meets it. */
+export interface Write {
+  /** Null: a tombstone. */
+  readonly value: Uint8Array | null
+  readonly contentType: string
+  readonly meta: Meta
+  /** 0: never expires. */
+  readonly ttlMs: number
+  /** What the writer had seen, and the latest time among it. */
+  readonly context: VersionVector
+  readonly contextTimeMs: number
+  /** A delete without a context covers all that the coordinator holds. */
+  readonly coversAllHeld: boolean
+}
+
+export interface Coordinated {
+  readonly versions: Versions
+  readonly mintActor: Actor
+  /** The version that was minted. */
+  readonly version: Version
+  /** What the writer has seen from now on: its context, and its own write. */
+  readonly context: VersionVector
+  readonly contextTimeMs: number
+}
+
+/** What the coordinator holds for the key: its row, or nothing. */
+export interface Held {
+  readonly versions: Versions
+  readonly mintActor: Actor | null
+}
+
+export interface CoordinateRules {
+  readonly mode: ConflictMode
+  readonly siblingsMax: number
+  readonly nowMs: number
+}
+
+const nothing: Held = { versions: [], mintActor: null }
+
+/**
+ * Mints a version and merges it into what this node holds. It is the merged object, never the new version alone,
+ * that goes to the other replicas: whoever sees this actor at the new counter must have all below it as well.
+ *
+ * Errors: `too_many_siblings`, and nothing has changed but a counter that stays unused.
+ */
+export function coordinate(
+  held: Held | null,
+  write: Write,
+  minter: Minter,
+  rules: CoordinateRules
+): Coordinated {
+  const { versions, mintActor } = held ?? nothing
+  const rowContext = contextOf(versions)
+  const past = new Map<Actor, number>(write.context)
+  if (write.coversAllHeld) addVector(past, rowContext)
+  if (minter.isAheadOfMe(past) || minter.isAheadOfMe(rowContext)) minter.renew()
+
+  const dot = minter.mint(mintActor, rowContext, past)
+  const latestTimeMs = Math.max(write.contextTimeMs, latestTimeOf(versions))
+  const timeMs = Math.max(rules.nowMs, latestTimeMs + 1)
+  const payload = payloadOf(write, timeMs)
+  const version: Version = { ...payload, dot, past, contentHash: hashContent(dot, payload) }
+
+  const merged = merge(versions, [version], rules.mode)
+  if (merged.length > rules.siblingsMax && merged.length > versions.length) {
+    throw new AnnealError(
+      'too_many_siblings',
+      `the key has ${versions.length} siblings and may have ${rules.siblingsMax}: read it, merge the values, and write the result with the context of that read`,
+      { siblings: versions.length, siblingsMax: rules.siblingsMax }
+    )
+  }
+  const context = new Map(past)
+  addDot(context, dot)
+  const contextTimeMs = Math.max(write.contextTimeMs, timeMs)
+  return { versions: merged, mintActor: dot.actor, version, context, contextTimeMs }
+}
+
+function payloadOf(write: Write, timeMs: number): Payload {
+  return {
+    tombstone: write.value === null,
+    contentType: write.contentType,
+    meta: write.meta,
+    timeMs,
+    expiresAtMs: write.ttlMs === 0 ? 0 : timeMs + write.ttlMs,
+    size: write.value?.length ?? 0,
+    value: write.value
+  }
+}

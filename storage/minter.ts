@@ -1,0 +1,116 @@
+import { ByteReader, ByteWriter } from '../core/bytes.ts'
+import { DecodeError } from '../core/errors.ts'
+import type { RandomSource } from '../core/ports.ts'
+import type { Versions } from './version.ts'
+import {
+  type Actor,
+  type Dot,
+  type Incarnation,
+  incarnationLength,
+  isOfIncarnation,
+  makeActor,
+  type VersionVector
+} from './version-vector.ts'
+
+/** What a node writes down of itself, so that it never mints a dot twice. */
+export interface Identity {
+  readonly incarnation: Incarnation
+  /** The last counter used. Only true after a clean stop. */
+  readonly counter: number
+  readonly clean: boolean
+  /** Incarnations that this data directory has had before; none of them mints any more. */
+  readonly ended: readonly Incarnation[]
+}
+
+const format = 1
+
+/**
+ * Mints dots. The counter is the node's own, is never read from a record and never goes back; a new incarnation is
+ * drawn whenever the node may have forgotten something it had minted (unclean stop, damage, its own actor seen above
+ * its own counter). Otherwise a counter would be used twice, or a version vector would claim what is gone.
+ */
+export class Minter {
+  readonly #random: RandomSource
+  #incarnation: Incarnation
+  #counter: number
+  #ended: readonly Incarnation[]
+
+  /** Continues after a clean stop; begins a new incarnation after anything else. */
+  constructor(random: RandomSource, last: Identity | null) {
+    this.#random = random
+    this.#incarnation = last?.incarnation ?? ''
+    this.#counter = last?.counter ?? 0
+    this.#ended = last?.ended ?? []
+    if (last === null || !last.clean) this.renew()
+  }
+
+  get incarnation(): Incarnation {
+    return this.#incarnation
+  }
+
+  identity(clean: boolean): Identity {
+    return { incarnation: this.#incarnation, counter: this.#counter, clean, ended: this.#ended }
+  }
+
+  /** Ends the present incarnation. The caller writes the identity with the next batch. */
+  renew(): void {
+    if (this.#incarnation !== '') this.#ended = [...this.#ended, this.#incarnation]
+    this.#incarnation = Buffer.from(this.#random.bytes(incarnationLength)).toString('latin1')
+    this.#counter = 0
+  }
+
+  /**
+   * The next dot on a row. The row's actor goes on only where `seen` (what the writer had been shown) covers all that
+   * this actor has on the row; otherwise the context handed back, `seen` joined with the new dot, would claim siblings
+   * that the writer never saw, and its next write would delete them. An actor that the row no longer knows at all has
+   * had something dropped (by `lww`, say), and does not go on either.
+   */
+  mint(mintActor: Actor | null, rowContext: VersionVector, seen: VersionVector): Dot {
+    const counter = ++this.#counter
+    if (mintActor !== null && isOfIncarnation(mintActor, this.#incarnation)) {
+      const onRow = rowContext.get(mintActor)
+      if (onRow !== undefined && (seen.get(mintActor) ?? 0) >= onRow) {
+        return { actor: mintActor, counter }
+      }
+    }
+    return { actor: makeActor(this.#incarnation, counter), counter }
+  }
+
+  /** Whether a vector speaks of counters of this incarnation that this node does not remember to have used. */
+  isAheadOfMe(vector: VersionVector): boolean {
+    for (const [actor, counter] of vector) {
+      if (counter > this.#counter && isOfIncarnation(actor, this.#incarnation)) return true
+    }
+    return false
+  }
+
+  /** As `isAheadOfMe`, for the dots and pasts of what arrives. */
+  hasForgotten(versions: Versions): boolean {
+    for (const { dot, past } of versions) {
+      if (dot.counter > this.#counter && isOfIncarnation(dot.actor, this.#incarnation)) return true
+      if (past.size > 0 && this.isAheadOfMe(past)) return true
+    }
+    return false
+  }
+}
+
+export function encodeIdentity(identity: Identity): Buffer {
+  const writer = new ByteWriter()
+  writer.uint8(format).uint8(identity.clean ? 1 : 0)
+  writer.latin1(identity.incarnation).varint(identity.counter).varint(identity.ended.length)
+  for (const incarnation of identity.ended) writer.latin1(incarnation)
+  return writer.finish()
+}
+
+export function decodeIdentity(bytes: Uint8Array): Identity {
+  const reader = new ByteReader(bytes)
+  const found = reader.uint8()
+  if (found !== format) throw new DecodeError(`identity format ${found}, where ${format} is known`)
+  const clean = reader.uint8() === 1
+  const incarnation = reader.latin1(incarnationLength)
+  const counter = reader.varint()
+  const ended: Incarnation[] = []
+  for (let left = reader.varint(); left > 0; left--) ended.push(reader.latin1(incarnationLength))
+  reader.finish()
+  return { incarnation, counter, clean, ended }
+}
