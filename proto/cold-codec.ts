@@ -1,0 +1,104 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { DecodeError } from '../core/errors.ts'
+import { decodeDocument, encodeDocument } from './document-codec.ts'
+import type {
+  Gossiped,
+  GossipRequest,
+  Inspected,
+  InspectRequest,
+  KeysListed,
+  ListKeysRequest,
+  Request,
+  Response
+} from './frames.ts'
+import {
+  GossipedSchema,
+  GossipSchema,
+  InspectedSchema,
+  InspectSchema,
+  KeysListedSchema,
+  ListKeysSchema
+} from './gen/anneal/peer/v1/peer_pb.ts'
+
+/** Bodies that are sent now and then: mapped by the generated code. */
+type ColdBody = InspectRequest | Inspected | ListKeysRequest | KeysListed | GossipRequest | Gossiped
+
+export function encodeColdBody(body: ColdBody): Uint8Array {
+  switch (body.kind) {
+    case 'inspect':
+      return toBinary(InspectSchema, create(InspectSchema, { bucket: body.bucket, key: body.key }))
+    case 'inspected':
+      return toBinary(
+        InspectedSchema,
+        create(InspectedSchema, { state: body.state, object: body.object })
+      )
+    case 'listKeys': {
+      const { bucket, prefix, partition, from, limit } = body
+      return toBinary(
+        ListKeysSchema,
+        create(ListKeysSchema, { bucket, prefix, partition, from, limit })
+      )
+    }
+    case 'keysListed': {
+      const keys = body.keys.map(({ key, objectHash, live, row }) => ({
+        key,
+        objectHash,
+        live,
+        row
+      }))
+      return toBinary(KeysListedSchema, create(KeysListedSchema, { keys, next: body.next }))
+    }
+    case 'gossip':
+      return toBinary(
+        GossipSchema,
+        body.document === null
+          ? create(GossipSchema)
+          : create(GossipSchema, { document: encodeDocument(body.document) })
+      )
+    case 'gossiped':
+      return toBinary(
+        GossipedSchema,
+        create(GossipedSchema, { document: encodeDocument(body.document) })
+      )
+  }
+}
+
+/** Errors: DecodeError for bytes that are no such body, and for documents that break a limit. */
+export function decodeColdBody(kind: ColdBody['kind'], bytes: Uint8Array): Request | Response {
+  try {
+    return decodeBody(kind, bytes)
+  } catch (thrown) {
+    if (thrown instanceof DecodeError) throw thrown
+    throw new DecodeError(`${kind}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+  }
+}
+
+function decodeBody(kind: ColdBody['kind'], bytes: Uint8Array): Request | Response {
+  switch (kind) {
+    case 'inspect': {
+      const { bucket, key } = fromBinary(InspectSchema, bytes)
+      return { kind, bucket, key }
+    }
+    case 'inspected': {
+      const { state, object } = fromBinary(InspectedSchema, bytes)
+      return { kind, state, object }
+    }
+    case 'listKeys': {
+      const { bucket, prefix, partition, from, limit } = fromBinary(ListKeysSchema, bytes)
+      return { kind, bucket, prefix, partition, from, limit }
+    }
+    case 'keysListed': {
+      const { keys, next } = fromBinary(KeysListedSchema, bytes)
+      return { kind, keys, next }
+    }
+    case 'gossip': {
+      const { document } = fromBinary(GossipSchema, bytes)
+      return { kind, document: document === undefined ? null : decodeDocument(document) }
+    }
+    case 'gossiped': {
+      const { document } = fromBinary(GossipedSchema, bytes)
+      if (document === undefined) throw new DecodeError('gossip without a document')
+      return { kind, document: decodeDocument(document) }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { DecodeError } from '../core/errors.ts'
+import {
+  type Handshake,
+  HandshakeSchema,
+  type Hello,
+  HelloSchema,
+  LinkMessageSchema
+} from './gen/anneal/peer/v1/peer_pb.ts'
+
+/** What both sides say of themselves before anything else. */
+export interface Greeting {
+  readonly protocolVersion: number
+  readonly clusterName: string
+  readonly partitions: number
+  readonly nodeId: string
+  readonly release: string
+  readonly nonce: Uint8Array
+}
+
+export type HandshakeStep =
+  | { readonly step: 'hello'; readonly greeting: Greeting }
+  | { readonly step: 'welcome'; readonly greeting: Greeting; readonly proof: Uint8Array }
+  | { readonly step: 'proof'; readonly proof: Uint8Array }
+  | { readonly step: 'accepted' }
+  | { readonly step: 'refused'; readonly code: string; readonly detail: string }
+
+export function encodeHandshake(step: HandshakeStep): Uint8Array {
+  return toBinary(LinkMessageSchema, create(LinkMessageSchema, { handshake: toWire(step) }))
+}
+
+/** The bytes of a greeting, as the proofs are computed over them. */
+export function encodeGreeting(greeting: Greeting): Uint8Array {
+  return toBinary(HelloSchema, create(HelloSchema, greeting))
+}
+
+/** Errors: DecodeError for anything that is not a handshake message. */
+export function decodeHandshake(bytes: Uint8Array): HandshakeStep {
+  let message: ReturnType<typeof parse>
+  try {
+    message = parse(bytes)
+  } catch (thrown) {
+    throw new DecodeError(
+      `not a peer message: ${thrown instanceof Error ? thrown.message : thrown}`
+    )
+  }
+  const step = message.handshake?.step
+  switch (step?.case) {
+    case 'hello':
+      return { step: 'hello', greeting: greetingFrom(step.value) }
+    case 'welcome':
+      if (step.value.hello === undefined) throw new DecodeError('a welcome without a greeting')
+      return { step: 'welcome', greeting: greetingFrom(step.value.hello), proof: step.value.proof }
+    case 'proof':
+      return { step: 'proof', proof: step.value.proof }
+    case 'accepted':
+      return { step: 'accepted' }
+    case 'refused':
+      return { step: 'refused', code: step.value.code, detail: step.value.detail }
+    default:
+      throw new DecodeError('a message that is not part of a handshake')
+  }
+}
+
+function parse(bytes: Uint8Array) {
+  return fromBinary(LinkMessageSchema, bytes)
+}
+
+function greetingFrom(hello: Hello): Greeting {
+  const { protocolVersion, clusterName, partitions, nodeId, release, nonce } = hello
+  return { protocolVersion, clusterName, partitions, nodeId, release, nonce }
+}
+
+function toWire(step: HandshakeStep): Handshake {
+  switch (step.step) {
+    case 'hello':
+      return create(HandshakeSchema, { step: { case: 'hello', value: step.greeting } })
+    case 'welcome': {
+      const value = { hello: step.greeting, proof: step.proof }
+      return create(HandshakeSchema, { step: { case: 'welcome', value } })
+    }
+    case 'proof':
+      return create(HandshakeSchema, { step: { case: 'proof', value: { proof: step.proof } } })
+    case 'accepted':
+      return create(HandshakeSchema, { step: { case: 'accepted', value: {} } })
+    case 'refused': {
+      const value = { code: step.code, detail: step.detail }
+      return create(HandshakeSchema, { step: { case: 'refused', value } })
+    }
+  }
+}
