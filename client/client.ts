@@ -1,0 +1,211 @@
+import { type Answer, HttpCaller } from './http-caller.ts'
+import type {
+  BatchOperation,
+  BatchResult,
+  CallOptions,
+  ClusterStatus,
+  DeleteOptions,
+  GetResult,
+  HeadResult,
+  KeyStatus,
+  ListOptions,
+  ListResult,
+  MissingResult,
+  PutOptions,
+  ReadOptions,
+  RingStatus,
+  Sibling,
+  ValueInfo,
+  WriteResult
+} from './types.ts'
+
+export interface AnnealClientOptions {
+  /** Base URLs of one or more nodes of a cluster, such as `http://127.0.0.1:8801`. The first is preferred. */
+  readonly nodes: readonly string[]
+  /** How long one call may take in all, in milliseconds. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * A client over `fetch`. When a node cannot be reached or is not ready, the next one is tried once; a write only when
+ * the first certainly did not take it.
+ *
+ * Errors: every method rejects with AnnealClientError.
+ */
+export class AnnealClient {
+  readonly #caller: HttpCaller
+
+  constructor(options: AnnealClientOptions) {
+    this.#caller = new HttpCaller(options.nodes, options.timeoutMs ?? 10_000)
+  }
+
+  async get(bucket: string, key: string, options: ReadOptions = {}): Promise<GetResult> {
+    const answer = await this.#read('GET', bucket, key, options)
+    if (answer.status === 404) return missing(answer)
+    const context = answer.headers.get('causal-context') ?? ''
+    if (answer.status === 300) return { kind: 'siblings', siblings: siblings(answer), context }
+    return { kind: 'value', value: answer.body, context, ...valueInfo(answer.headers) }
+  }
+
+  async head(bucket: string, key: string, options: ReadOptions = {}): Promise<HeadResult> {
+    const answer = await this.#read('HEAD', bucket, key, options)
+    if (answer.status === 404) return missing(answer)
+    const context = answer.headers.get('causal-context') ?? ''
+    if (answer.status === 300) return { kind: 'siblings', context }
+    return { kind: 'value', context, ...valueInfo(answer.headers) }
+  }
+
+  async put(
+    bucket: string,
+    key: string,
+    value: Uint8Array | string,
+    options: PutOptions = {}
+  ): Promise<WriteResult> {
+    const headers = contextHeader(options.context)
+    headers.set('content-type', options.contentType ?? 'application/octet-stream')
+    for (const [name, text] of options.meta ?? []) headers.set(`x-meta-${name}`, text)
+    const path = dataPath(bucket, key, {
+      ...callQuery(options),
+      w: options.w,
+      ttl: options.ttlSeconds
+    })
+    const body = typeof value === 'string' ? new TextEncoder().encode(value) : value
+    return written(await this.#caller.call({ method: 'PUT', path, headers, body }))
+  }
+
+  /** With a context only what it covers is deleted; without one, everything that the coordinator knows. */
+  async delete(bucket: string, key: string, options: DeleteOptions = {}): Promise<WriteResult> {
+    const headers = contextHeader(options.context)
+    const path = dataPath(bucket, key, { ...callQuery(options), w: options.w })
+    return written(await this.#caller.call({ method: 'DELETE', path, headers }))
+  }
+
+  /** Many operations in one request; not atomic, each has a status of its own. */
+  async batch(
+    operations: readonly BatchOperation[],
+    options: CallOptions = {}
+  ): Promise<readonly BatchResult[]> {
+    const ops = operations.map((operation) =>
+      operation.op === 'put' ? { ...operation, value: toBase64(operation.value) } : operation
+    )
+    const isRead = operations.every((operation) => operation.op === 'get')
+    const headers = new Headers({ 'content-type': 'application/json' })
+    const path = withQuery('/kv/batch', callQuery(options))
+    const body = new TextEncoder().encode(JSON.stringify({ ops }))
+    const answer = await this.#caller.call({ method: 'POST', path, headers, body, isRead })
+    return answer.json<{ readonly results: readonly BatchResult[] }>('results').results
+  }
+
+  /** One page of the keys of a bucket. Costly for the cluster: it walks over all partitions. */
+  async list(bucket: string, options: ListOptions = {}): Promise<ListResult> {
+    const path = withQuery(`/kv/${encodeURIComponent(bucket)}`, { ...options })
+    const answer = await this.#caller.call({ method: 'GET', path })
+    const page = answer.json<{ readonly keys: readonly string[]; readonly cursor?: string }>('keys')
+    return { keys: page.keys, cursor: page.cursor ?? null }
+  }
+
+  async status(): Promise<ClusterStatus> {
+    const answer = await this.#caller.call({ method: 'GET', path: '/admin/status' })
+    return answer.json<ClusterStatus>('node', 'cluster')
+  }
+
+  async ring(): Promise<RingStatus> {
+    const answer = await this.#caller.call({ method: 'GET', path: '/admin/ring' })
+    return answer.json<RingStatus>('epoch', 'partitions')
+  }
+
+  /** What every replica holds for a key; with `local` only what the node asked holds. */
+  async key(bucket: string, key: string, options: { local?: boolean } = {}): Promise<KeyStatus> {
+    const segments = `/admin/keys/${encodeURIComponent(bucket)}/${encodeURIComponent(key)}`
+    const path = withQuery(segments, { local: options.local })
+    return (await this.#caller.call({ method: 'GET', path })).json<KeyStatus>(
+      'partition',
+      'replicas'
+    )
+  }
+
+  #read(
+    method: 'GET' | 'HEAD',
+    bucket: string,
+    key: string,
+    options: ReadOptions
+  ): Promise<Answer> {
+    const headers = contextHeader(options.context)
+    const path = dataPath(bucket, key, { ...callQuery(options), r: options.r })
+    const isAccepted = (answer: Answer): boolean =>
+      answer.status === 300 || (answer.status === 404 && isMissing(method, answer))
+    return this.#caller.call({ method, path, headers, isAccepted })
+  }
+}
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+function callQuery(options: CallOptions): Query {
+  return { sloppy: options.sloppy, timeout: options.timeoutMs }
+}
+
+function withQuery(path: string, query: Query): string {
+  const parameters = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) parameters.set(name, String(value))
+  }
+  return parameters.size === 0 ? path : `${path}?${parameters}`
+}
+
+function dataPath(bucket: string, key: string, query: Query): string {
+  return withQuery(`/kv/${encodeURIComponent(bucket)}/${encodeURIComponent(key)}`, query)
+}
+
+function contextHeader(context: string | undefined): Headers {
+  return context === undefined ? new Headers() : new Headers({ 'causal-context': context })
+}
+
+/** A 404 is an answer where it speaks of the key; one that speaks of the route is a mistake. HEAD has no body to tell. */
+function isMissing(method: 'GET' | 'HEAD', answer: Answer): boolean {
+  return method === 'HEAD' || answer.code() === 'not_found'
+}
+
+function missing(answer: Answer): MissingResult {
+  const context = answer.headers.get('causal-context')
+  return { kind: 'missing', deleted: answer.headers.get('x-deleted') === 'true', context }
+}
+
+function written(answer: Answer): WriteResult {
+  return { context: answer.headers.get('causal-context'), etag: answer.headers.get('etag') }
+}
+
+function valueInfo(headers: Headers): ValueInfo {
+  const prefix = 'x-meta-'
+  const metaHeaders = [...headers].filter(([name]) => name.startsWith(prefix))
+  return {
+    contentType: headers.get('content-type') ?? 'application/octet-stream',
+    meta: new Map(metaHeaders.map(([name, value]) => [name.slice(prefix.length), value])),
+    etag: headers.get('etag') ?? '',
+    lastModified: headers.get('last-modified') ?? ''
+  }
+}
+
+interface SiblingJson {
+  readonly value: string
+  readonly contentType?: string
+  readonly lastModified?: string
+  readonly meta?: Readonly<Record<string, string>>
+  readonly etag?: string
+}
+
+function siblings(answer: Answer): readonly Sibling[] {
+  const body = answer.json<{ readonly siblings: readonly SiblingJson[] }>('siblings')
+  return body.siblings.map((sibling) => ({
+    value: Uint8Array.from(atob(sibling.value), (character) => character.charCodeAt(0)),
+    contentType: sibling.contentType ?? 'application/octet-stream',
+    meta: new Map(Object.entries(sibling.meta ?? {})),
+    etag: sibling.etag ?? '',
+    lastModified: sibling.lastModified ?? ''
+  }))
+}
+
+function toBase64(bytes: Uint8Array): string {
+  let binary = ''
+  for (const byte of bytes) binary += String.fromCharCode(byte)
+  return btoa(binary)
+}

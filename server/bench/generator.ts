@@ -1,0 +1,116 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { extname } from 'node:path'
+import { LatencyHistogram } from './histogram.ts'
+import type { LoadPlan, LoadResult } from './http-load.ts'
+import type { KeySelection } from './random-keys.ts'
+
+/** What one generator process answers, and what several have answered together. */
+export interface GeneratorResult extends LoadResult {
+  /** User and system time that the generator used. */
+  readonly cpuMicros: number
+}
+
+/** A plan for all processes together: each takes its share of the connections. */
+export type GeneratorPlan = Omit<LoadPlan, 'connections'> & { readonly connections: number }
+
+/** Load generators, each in a process of its own. `stop` must be called, or the processes stay as long as this one. */
+export class GeneratorPool {
+  readonly #processes: readonly ChildProcess[]
+
+  constructor(processes: number) {
+    // Sources and compiled files lie side by side in the same way; only their extension differs.
+    const program = new URL(`./generator-process${extname(import.meta.url)}`, import.meta.url)
+    this.#processes = Array.from({ length: processes }, () =>
+      fork(program, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    )
+  }
+
+  /** Errors: rejects where a process ends before it has answered, and with the signal's reason once that is aborted. */
+  async run(plan: GeneratorPlan, signal: AbortSignal): Promise<GeneratorResult> {
+    const ended = new AbortController()
+    try {
+      const plans = sharePlan(plan, this.#processes.length)
+      const results = plans.map((share, index) =>
+        runShare(this.#processes[index], share, AbortSignal.any([signal, ended.signal]))
+      )
+      return mergeResults(await Promise.all(results))
+    } finally {
+      ended.abort()
+    }
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#processes.filter((p) => p.exitCode === null && p.signalCode === null)
+    const exits = running.map((process) => once(process, 'exit'))
+    for (const process of running) process.kill('SIGKILL')
+    await Promise.all(exits)
+  }
+}
+
+async function runShare(
+  process: ChildProcess | undefined,
+  plan: LoadPlan,
+  signal: AbortSignal
+): Promise<GeneratorResult> {
+  if (process?.connected !== true) throw new Error('the load generator is not running')
+  const answer = Promise.withResolvers<GeneratorResult>()
+  // Only the child can send here, and it is the same program.
+  const onMessage = (message: unknown): void => answer.resolve(message as GeneratorResult)
+  const onExit = (): void => answer.reject(new Error('the load generator ended unexpectedly'))
+  const onAbort = (): void => answer.reject(signal.reason)
+  process.on('message', onMessage)
+  process.on('exit', onExit)
+  signal.addEventListener('abort', onAbort)
+  try {
+    signal.throwIfAborted()
+    process.send(plan)
+    return await answer.promise
+  } finally {
+    process.off('message', onMessage)
+    process.off('exit', onExit)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** The plans of the single processes; processes for which there is no connection get none. */
+export function sharePlan(plan: GeneratorPlan, processes: number): LoadPlan[] {
+  const shares = Math.min(processes, plan.connections)
+  return Array.from({ length: shares }, (_, share) => {
+    const first = Math.floor((plan.connections * share) / shares)
+    const end = Math.floor((plan.connections * (share + 1)) / shares)
+    return {
+      ...plan,
+      keys: shareKeys(plan.keys, share, shares),
+      connections: { first, count: end - first }
+    }
+  })
+}
+
+function shareKeys(keys: KeySelection, share: number, shares: number): KeySelection {
+  if (keys.kind === 'random') return keys
+  const count = keys.to - keys.from
+  return {
+    kind: 'each',
+    from: keys.from + Math.floor((count * share) / shares),
+    to: keys.from + Math.floor((count * (share + 1)) / shares)
+  }
+}
+
+function mergeResults(results: readonly GeneratorResult[]): GeneratorResult {
+  const latency = new LatencyHistogram()
+  const errors = new Map<string, number>()
+  for (const result of results) {
+    latency.merge(result.latency)
+    for (const [name, count] of result.errors) errors.set(name, (errors.get(name) ?? 0) + count)
+  }
+  const sum = (of: (result: GeneratorResult) => number): number =>
+    results.reduce((total, result) => total + of(result), 0)
+  return {
+    latency: latency.state(),
+    errors,
+    reconnects: sum((result) => result.reconnects),
+    elapsedMs: Math.max(...results.map((result) => result.elapsedMs)),
+    cpuMicros: sum((result) => result.cpuMicros)
+  }
+}

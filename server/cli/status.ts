@@ -1,0 +1,82 @@
+import type { Command } from 'commander'
+import { AnnealClientError } from '../../client/client-error.ts'
+import { surveyMembers } from './cluster-survey.ts'
+import { CliExit, exitCodes } from './exit.ts'
+import { addClusterOptions, addExamples, type ClusterOptions, connect } from './options.ts'
+import { type MemberReport, type StatusReport, statusReport } from './status-report.ts'
+import { printable, showDuration, table } from './table.ts'
+import { json, painter, type Terminal } from './terminal.ts'
+
+/** `anneal status`: the cluster on one screen. */
+export function registerStatus(program: Command, terminal: Terminal): void {
+  const command = program
+    .command('status')
+    .summary('members, who sees whom, balance, versions')
+    .description(
+      'Show the cluster on one screen: every member is asked for itself and for what it sees of the others.\n\n' +
+        'The exit code is 3 when a member does not answer, is seen down, or the members disagree on the ring.'
+    )
+    .action(async (options: ClusterOptions) => {
+      const client = connect(options, terminal)
+      const entry = await client.status()
+      const [answers, ring] = await Promise.all([
+        surveyMembers(entry),
+        client.ring().catch((thrown: unknown) => {
+          if (thrown instanceof AnnealClientError) return null
+          throw thrown
+        })
+      ])
+      const report = statusReport(entry, answers, ring)
+      await terminal.out(options.json === true ? json(report) : screen(report, terminal))
+      if (report.degraded) throw new CliExit(exitCodes.degraded)
+    })
+  addClusterOptions(command)
+  addExamples(command, 'anneal status', 'anneal status --node http://127.0.0.1:8802 --json')
+}
+
+function screen(report: StatusReport, terminal: Terminal): string {
+  const paint = painter(terminal)
+  const state = report.degraded ? paint('bad', 'degraded') : paint('good', 'healthy')
+  const count = `${report.members.length} member${report.members.length === 1 ? '' : 's'}`
+  const heading = `cluster ${printable(report.cluster)}: ${state}, ${count}, ring ${report.epoch}\n\n`
+  const head = ['node', 'state', 'zone', 'seen by', 'version', 'uptime', 'owns', 'holds', 'http']
+  const rows = report.members.map((member) => [
+    printable(member.id),
+    member.reachable ? paint('good', printable(member.state)) : paint('bad', 'unreachable'),
+    printable([member.region, member.zone].filter((part) => part !== '').join('/') || '-'),
+    opinions(member),
+    printable(member.version ?? '-'),
+    member.uptimeSeconds === null ? '-' : showDuration(member.uptimeSeconds),
+    String(member.partitionsOwned ?? '-'),
+    String(member.partitionsHeld ?? '-'),
+    printable(member.http)
+  ])
+  const problems = report.problems.map((text) => paint('bad', `problem: ${printable(text)}`))
+  const notes = report.notes.map((text) => paint('warning', `note: ${printable(text)}`))
+  const lines = [...backlog(report.members), ...notes, ...problems]
+  const below = lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
+  return `${heading}${table(head, rows)}${below}`
+}
+
+function opinions(member: MemberReport): string {
+  const entries = Object.entries(member.upAsSeenBy)
+  const doubters = entries.filter(([, up]) => !up).map(([id]) => printable(id))
+  if (doubters.length === 0) return entries.length === 0 ? '-' : `all ${entries.length} up`
+  return `down: ${doubters.join(' ')}`
+}
+
+/** What each node says of its hints and its repair, as far as it says something. */
+function backlog(members: readonly MemberReport[]): readonly string[] {
+  return (['hints', 'repair'] as const).flatMap((subject) =>
+    members.flatMap((member) => {
+      const facts = Object.entries(member[subject] ?? {}).filter(([, value]) => isScalar(value))
+      if (facts.length === 0) return []
+      const words = facts.map(([name, value]) => `${name} ${String(value)}`)
+      return [printable(`${subject} of ${member.id}: ${words.join(', ')}`)]
+    })
+  )
+}
+
+function isScalar(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value)
+}

@@ -1,0 +1,69 @@
+import { AnnealError } from '../../core/errors.ts'
+import type { Clock, RandomSource, Timers } from '../../core/ports.ts'
+import type { Replication } from '../../ring/ring.ts'
+import { partitionOf, tokenOf } from '../../ring/token.ts'
+import { makeObjectKey, type ObjectKey } from '../../storage/keys.ts'
+import type { ClusterState } from '../cluster-state.ts'
+import type { LocalReplica } from '../local-replica.ts'
+import type { PeerRequests } from '../peer/peers.ts'
+import type { QuorumContext } from './quorum.ts'
+
+/** What both coordinators stand on. */
+export interface CoordinatorContext {
+  readonly selfId: string
+  readonly region: string
+  readonly replication: Replication
+  readonly cluster: ClusterState
+  readonly peers: PeerRequests
+  readonly local: LocalReplica
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: RandomSource
+  /** Whether this node takes writes at the moment. */
+  readonly acceptsWrites: () => boolean
+}
+
+export function keyOf(bucket: Uint8Array, key: Uint8Array): ObjectKey {
+  return makeObjectKey(tokenOf(bucket, key), bucket, key)
+}
+
+export function replicasOf(context: CoordinatorContext, key: ObjectKey): readonly string[] {
+  const { ring } = context.cluster
+  return ring.replicas(partitionOf(key.token, ring.partitions))
+}
+
+export function quorumContext(
+  context: CoordinatorContext,
+  replicas: readonly string[]
+): QuorumContext {
+  const { cluster, replication, region } = context
+  return {
+    replication,
+    replicas,
+    regionOf: (replica) => cluster.member(replica)?.region ?? '',
+    ownRegion: region
+  }
+}
+
+export interface QuorumNumbers {
+  readonly needed: number
+  readonly answered: number
+  readonly asked: number
+}
+
+/** Says which replicas are missing, so that somebody can go and look at them. */
+export function quorumUnavailable(
+  context: CoordinatorContext,
+  what: 'read' | 'write',
+  replicas: readonly string[],
+  numbers: QuorumNumbers
+): AnnealError {
+  const { peers, selfId } = context
+  const down = replicas.filter((id) => id !== selfId && !peers.isUp(id))
+  const missing = down.length > 0 ? ` (down: ${down.join(', ')})` : ''
+  return new AnnealError(
+    'quorum_unavailable',
+    `the ${what} needs ${numbers.needed} replicas, and ${numbers.answered} of ${numbers.asked} answered${missing}`,
+    { ...numbers, down }
+  )
+}

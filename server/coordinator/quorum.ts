@@ -1,0 +1,85 @@
+import { AnnealError } from '../../core/errors.ts'
+import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import type { Replication } from '../../ring/ring.ts'
+
+/** At least `needed` of these replicas. */
+export interface QuorumGroup {
+  readonly replicas: readonly string[]
+  readonly needed: number
+}
+
+/** Every group must have its number. One group, unless regions count apart. */
+export type Quorum = readonly QuorumGroup[]
+
+export interface QuorumContext {
+  readonly replication: Replication
+  /** The replicas that the ring names, in order of preference; fewer than configured in a small cluster. */
+  readonly replicas: readonly string[]
+  readonly regionOf: (replica: string) => string
+  readonly ownRegion: string
+}
+
+export function replicaCount(replication: Replication): number {
+  if ('n' in replication) return replication.n
+  let sum = 0
+  for (const count of replication.regions.values()) sum += count
+  return sum
+}
+
+/**
+ * What a request's `r` or `w` asks for, at one key.
+ *
+ * Errors: `bad_parameter` for a number above the number of replicas; `parameter` names it.
+ */
+export function resolveQuorum(
+  spec: QuorumSpec,
+  parameter: 'r' | 'w',
+  context: QuorumContext
+): Quorum {
+  const { replicas, replication } = context
+  const total = replicaCount(replication)
+  if (typeof spec === 'number') {
+    if (spec < 1 || spec > total) {
+      throw new AnnealError(
+        'bad_parameter',
+        `${parameter} is ${spec}, and a key has ${total} replicas: give a number from 1 to ${total}`,
+        { parameter }
+      )
+    }
+    return [{ replicas, needed: spec }]
+  }
+  if (spec === 'one') return [{ replicas, needed: 1 }]
+  if (spec === 'all') return [{ replicas, needed: total }]
+  if (spec === 'quorum' || 'n' in replication) return [{ replicas, needed: majority(total) }]
+  const regions = [...replication.regions].map(([region, count]) => ({
+    region,
+    group: {
+      replicas: replicas.filter((replica) => context.regionOf(replica) === region),
+      needed: majority(count)
+    }
+  }))
+  if (spec === 'each_quorum') return regions.map(({ group }) => group)
+  const local = regions.find(({ region }) => region === context.ownRegion)
+  return local === undefined ? [{ replicas, needed: majority(total) }] : [local.group]
+}
+
+function majority(count: number): number {
+  return Math.floor(count / 2) + 1
+}
+
+/** Replicas that must answer in total. */
+export function neededBy(quorum: Quorum): number {
+  let sum = 0
+  for (const { needed } of quorum) sum += needed
+  return sum
+}
+
+/** Whether these replicas, and no others, could make up the quorum. */
+export function canBeMet(quorum: Quorum, available: (replica: string) => boolean): boolean {
+  for (const { replicas, needed } of quorum) {
+    let count = 0
+    for (const replica of replicas) if (available(replica)) count++
+    if (count < needed) return false
+  }
+  return true
+}

@@ -1,0 +1,162 @@
+import { equalBytes } from '../../core/bytes.ts'
+import { type ConflictMode, hashObject, merge, type Versions } from '../../storage/version.ts'
+import { canBeMet, type Quorum, type QuorumGroup } from './quorum.ts'
+
+/**
+ * What one replica said to a read. `damaged`: it holds something that it cannot read, and must be given a copy.
+ * `unknown`: it did not answer in time.
+ */
+export type ReadAnswer =
+  | { readonly kind: 'versions'; readonly versions: Versions; readonly objectHash: Uint8Array }
+  | { readonly kind: 'damaged' }
+  | { readonly kind: 'failed'; readonly unknown: boolean }
+
+/** What to do next. */
+export type ReadDecision =
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'ask'; readonly replicas: readonly string[] }
+  | { readonly kind: 'answer'; readonly versions: Versions }
+  | { readonly kind: 'fail'; readonly timedOut: boolean }
+
+const wait: ReadDecision = { kind: 'wait' }
+
+/**
+ * Counts the answers to one read: fed with what each replica said, it tells whether to wait, to ask further replicas,
+ * to answer, or to give up (as riak_kv_get_core does). It never answers before the quorum of distinct replicas is met.
+ */
+export class ReadTally {
+  readonly #quorum: Quorum
+  readonly #replicas: readonly string[]
+  readonly #mode: ConflictMode
+  readonly #asked = new Set<string>()
+  readonly #answers = new Map<string, ReadAnswer>()
+  #decided = false
+  #extra = 0
+
+  /** `replicas` in the order in which they are asked; the groups of the quorum are subsets. */
+  constructor(replicas: readonly string[], quorum: Quorum, mode: ConflictMode) {
+    this.#replicas = replicas
+    this.#quorum = quorum
+    this.#mode = mode
+  }
+
+  /** The replicas to begin with; `all` consults every one of them, to find the stale. */
+  start(all: boolean): readonly string[] {
+    return this.#ask(all ? this.#replicas : this.#quorum.flatMap((group) => this.#missing(group)))
+  }
+
+  get answered(): number {
+    let count = 0
+    for (const answer of this.#answers.values()) if (answer.kind === 'versions') count++
+    return count
+  }
+
+  get asked(): number {
+    return this.#asked.size
+  }
+
+  /** Whether every replica that was asked has said something. */
+  get complete(): boolean {
+    return this.#answers.size === this.#asked.size
+  }
+
+  /** A replica is slow: one more is asked, where there is one. */
+  speculate(): readonly string[] {
+    return this.#decided ? [] : this.#askOneMore()
+  }
+
+  /** What was found is not new enough for the reader. Answers with whom to ask, or null where all were. */
+  widen(): readonly string[] | null {
+    if (this.complete && this.#asked.size === this.#replicas.length) return null
+    this.#decided = false
+    this.#extra = this.answered + 1
+    return this.complete ? this.#askOneMore() : []
+  }
+
+  add(replica: string, answer: ReadAnswer): ReadDecision {
+    if (!this.#asked.has(replica) || this.#answers.has(replica)) return wait
+    this.#answers.set(replica, answer)
+    return this.#decided ? wait : this.#decide()
+  }
+
+  /** The merge of all that was answered so far. */
+  merged(): Versions {
+    let merged: Versions | null = null
+    let hash: Uint8Array | null = null
+    for (const answer of this.#answers.values()) {
+      if (answer.kind !== 'versions') continue
+      // Replicas agree nearly always; then there is nothing to merge.
+      if (hash !== null && equalBytes(hash, answer.objectHash)) continue
+      merged = merge(merged ?? [], answer.versions, this.#mode)
+      hash ??= answer.objectHash
+    }
+    return merged ?? []
+  }
+
+  /** The replicas that answered with something else than `versions`, or with damage: they are to be given it. */
+  stale(versions: Versions): string[] {
+    if (versions.length === 0) return []
+    const stale: string[] = []
+    let hash: Uint8Array | null = null
+    for (const [replica, answer] of this.#answers) {
+      if (answer.kind === 'damaged') stale.push(replica)
+      if (answer.kind !== 'versions' || answer.versions === versions) continue
+      hash ??= hashObject(versions)
+      if (!equalBytes(answer.objectHash, hash)) stale.push(replica)
+    }
+    return stale
+  }
+
+  #decide(): ReadDecision {
+    const isIn = (replica: string) => this.#answers.get(replica)?.kind === 'versions'
+    if (canBeMet(this.#quorum, isIn) && this.answered >= this.#extra) {
+      this.#decided = true
+      return { kind: 'answer', versions: this.merged() }
+    }
+    const isPossible = (replica: string) => {
+      const answer = this.#answers.get(replica)
+      return answer === undefined || answer.kind === 'versions'
+    }
+    if (!canBeMet(this.#quorum, isPossible)) {
+      this.#decided = true
+      return { kind: 'fail', timedOut: this.#someUnknown() }
+    }
+    const replicas = this.#ask(this.#quorum.flatMap((group) => this.#missing(group)))
+    if (replicas.length > 0) return { kind: 'ask', replicas }
+    if (!this.complete) return wait
+    // Widened, and nobody is left to ask: what there is must do.
+    this.#decided = true
+    return { kind: 'answer', versions: this.merged() }
+  }
+
+  /** Of a group, those that have to be asked now so that it can reach its number. */
+  #missing({ replicas, needed }: QuorumGroup): string[] {
+    let possible = 0
+    for (const replica of replicas) {
+      if (!this.#asked.has(replica)) continue
+      const answer = this.#answers.get(replica)
+      if (answer === undefined || answer.kind === 'versions') possible++
+    }
+    if (possible >= needed) return []
+    const unasked = replicas.filter((replica) => !this.#asked.has(replica))
+    return unasked.slice(0, needed - possible)
+  }
+
+  #askOneMore(): string[] {
+    const next = this.#replicas.find((replica) => !this.#asked.has(replica))
+    return next === undefined ? [] : this.#ask([next])
+  }
+
+  #ask(replicas: readonly string[]): string[] {
+    const added = replicas.filter((replica) => !this.#asked.has(replica))
+    for (const replica of added) this.#asked.add(replica)
+    return added
+  }
+
+  #someUnknown(): boolean {
+    for (const answer of this.#answers.values()) {
+      if (answer.kind === 'failed' && answer.unknown) return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,203 @@
+import { ByteReader, ByteWriter } from '../../core/bytes.ts'
+import { AnnealError } from '../../core/errors.ts'
+import { smallMessageBytesMax } from '../../core/limits.ts'
+import type { Channel } from '../../core/ports.ts'
+import type { Coordinated as CoordinatedFrame, CoordinateRequest } from '../../proto/frames.ts'
+import { noBytes } from '../../proto/wire-format.ts'
+import { isQuorumSpec } from '../../ring/bucket-record.ts'
+import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import type { Write } from '../../storage/coordinate.ts'
+import type { ObjectKey } from '../../storage/keys.ts'
+import { decodeForeignObject } from '../../storage/object-codec.ts'
+import type { Versions } from '../../storage/version.ts'
+import { decodeVector, encodeVector, type VersionVector } from '../../storage/version-vector.ts'
+import type { Outcome } from '../peer/peer-link.ts'
+import { type CoordinatorContext, replicasOf } from './coordinator-context.ts'
+import { WriteOperation } from './write-operation.ts'
+
+export interface WriteOptions {
+  readonly w: QuorumSpec
+  readonly timeoutMs: number
+  /** Whether the caller wants to see the merged object. */
+  readonly returnObject: boolean
+}
+
+export interface WriteResult {
+  /** What the writer has seen from now on. */
+  readonly context: VersionVector
+  readonly contextTimeMs: number
+  readonly contentHash: Uint8Array
+  readonly answered: number
+  readonly asked: number
+  /** The merged object with all values, where it was asked for. */
+  readonly versions: Versions | null
+}
+
+/**
+ * Coordinates writes. Only a replica coordinates; any other node passes the write on to the first replica that is up,
+ * once. A write that was passed on is never passed on again, and never tried twice: it could be coordinated twice.
+ */
+export class WriteCoordinator {
+  readonly #context: CoordinatorContext
+
+  constructor(context: CoordinatorContext) {
+    this.#context = context
+  }
+
+  /** Errors: `quorum_unavailable`, `timeout`, `too_many_siblings`, `overloaded`, `bad_parameter`, `disk_full`. */
+  write(key: ObjectKey, write: Write, options: WriteOptions): Promise<WriteResult> {
+    const { selfId, acceptsWrites } = this.#context
+    const replicas = replicasOf(this.#context, key)
+    if (replicas.includes(selfId) && acceptsWrites()) return this.coordinate(key, write, options)
+    return this.#passOn(key, write, options, replicas)
+  }
+
+  /** Carries a write out on this node. Errors: as `write`. */
+  coordinate(key: ObjectKey, write: Write, options: WriteOptions): Promise<WriteResult> {
+    return new Promise((resolve, reject) => {
+      new WriteOperation(this.#context, key, options, resolve, reject).start(write)
+    })
+  }
+
+  /** For a peer that could not coordinate itself. Errors: as `write`, and DecodeError. */
+  coordinateFor(key: ObjectKey, request: CoordinateRequest): Promise<WriteResult> {
+    const { selfId, acceptsWrites } = this.#context
+    if (!replicasOf(this.#context, key).includes(selfId) || !acceptsWrites()) {
+      throw new AnnealError('not_ready', `node ${selfId} cannot coordinate this write now`)
+    }
+    const reader = new ByteReader(request.context)
+    const context = decodeVector(reader)
+    reader.finish()
+    const { contentType, meta, ttlMs, contextTimeMs, coversAllHeld, timeoutMs } = request
+    const value = request.tombstone ? null : request.value
+    const w = parseQuorum(request.writeQuorum)
+    const write: Write = { value, contentType, meta, ttlMs, context, contextTimeMs, coversAllHeld }
+    return this.coordinate(key, write, { w, timeoutMs, returnObject: request.returnObject })
+  }
+
+  async #passOn(
+    key: ObjectKey,
+    write: Write,
+    options: WriteOptions,
+    replicas: readonly string[]
+  ): Promise<WriteResult> {
+    const request = toRequest(key, write, options)
+    const large = request.value.length > smallMessageBytesMax || options.returnObject
+    const startedMs = this.#context.clock.monotonic()
+    const tried = new Set<string>()
+    let candidates = replicas
+    for (;;) {
+      const target = this.#firstHealthy(candidates, tried)
+      if (target === undefined) return this.#nobody(replicas, options)
+      tried.add(target)
+      const timeoutMs = options.timeoutMs - (this.#context.clock.monotonic() - startedMs)
+      const outcome = await this.#request(target, large ? 'bulk' : 'small', request, timeoutMs)
+      if (outcome.kind === 'coordinated') return toResult(outcome, options)
+      if (isRefusedUnseen(outcome)) continue
+      if (outcome.kind === 'failure' && outcome.code === 'epoch') {
+        // Refused before anything was done: the views are exchanged and the write is passed on by the new ring.
+        await new Promise<void>((done) => this.#context.peers.exchangeDocuments(target, done))
+        candidates = replicasOf(this.#context, key)
+        if (candidates.includes(this.#context.selfId)) return this.coordinate(key, write, options)
+        if (tried.size > epochRetriesMax) throw notCoordinated(target, options)
+        tried.delete(target)
+        continue
+      }
+      throw failureOf(target, outcome, options)
+    }
+  }
+
+  #firstHealthy(replicas: readonly string[], tried: ReadonlySet<string>): string | undefined {
+    const { peers } = this.#context
+    return replicas.find((id) => !tried.has(id) && peers.acceptsWrites(id))
+  }
+
+  #request(
+    target: string,
+    channel: Channel,
+    body: CoordinateRequest,
+    timeoutMs: number
+  ): Promise<Outcome> {
+    return new Promise((done) => {
+      this.#context.peers.request(target, channel, body, timeoutMs, done)
+    })
+  }
+
+  #nobody(replicas: readonly string[], { w }: WriteOptions): never {
+    const { selfId, acceptsWrites } = this.#context
+    if (replicas.includes(selfId) && !acceptsWrites()) {
+      throw new AnnealError(
+        'disk_full',
+        `the disk of node ${selfId} is nearly full and no other replica of this key can be reached: free some space, or bring ${replicas.filter((id) => id !== selfId).join(', ')} back`
+      )
+    }
+    const names =
+      replicas.length === 0 ? 'the ring is still empty' : `${replicas.join(', ')} cannot be reached`
+    throw new AnnealError(
+      'quorum_unavailable',
+      `no replica of this key can coordinate the write: ${names}`,
+      {
+        needed: typeof w === 'number' ? w : String(w),
+        answered: 0,
+        asked: 0
+      }
+    )
+  }
+}
+
+const epochRetriesMax = 3
+
+/** Nothing was done: the next replica may be asked. */
+function isRefusedUnseen(outcome: Outcome): boolean {
+  if (outcome.kind === 'noResponse')
+    return outcome.reason === 'unreachable' || outcome.reason === 'overloaded'
+  return outcome.kind === 'failure' && outcome.code === 'not_ready'
+}
+
+function failureOf(target: string, outcome: Outcome, options: WriteOptions): AnnealError {
+  if (outcome.kind === 'failure' && outcome.code !== 'epoch')
+    return new AnnealError(outcome.code, outcome.message)
+  return notCoordinated(target, options)
+}
+
+function notCoordinated(target: string, { timeoutMs }: WriteOptions): AnnealError {
+  return new AnnealError(
+    'timeout',
+    `node ${target}, which was to coordinate the write, did not answer within ${timeoutMs} ms: whether the write was stored is not known; read the key before you write it again`
+  )
+}
+
+function toRequest(key: ObjectKey, write: Write, options: WriteOptions): CoordinateRequest {
+  const context = new ByteWriter()
+  encodeVector(context, write.context)
+  return {
+    kind: 'coordinate',
+    bucket: key.bucket,
+    key: key.key,
+    tombstone: write.value === null,
+    value: write.value ?? noBytes,
+    contentType: write.contentType,
+    meta: write.meta,
+    ttlMs: write.ttlMs,
+    context: context.finish(),
+    contextTimeMs: write.contextTimeMs,
+    coversAllHeld: write.coversAllHeld,
+    writeQuorum: String(options.w),
+    timeoutMs: Math.ceil(options.timeoutMs),
+    returnObject: options.returnObject
+  }
+}
+
+function toResult(frame: CoordinatedFrame, options: WriteOptions): WriteResult {
+  const reader = new ByteReader(frame.context)
+  const context = decodeVector(reader)
+  const { contextTimeMs, contentHash, answered, asked } = frame
+  const versions = options.returnObject ? decodeForeignObject(frame.object) : null
+  return { context, contextTimeMs, contentHash, answered, asked, versions }
+}
+
+function parseQuorum(text: string): QuorumSpec {
+  const spec = /^\d+$/.test(text) ? Number(text) : text
+  if (!isQuorumSpec(spec)) throw new AnnealError('bad_parameter', `"${text}" is no quorum`)
+  return spec
+}

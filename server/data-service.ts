@@ -1,0 +1,224 @@
+import { toHex } from '../core/bytes.ts'
+import { AnnealError } from '../core/errors.ts'
+import { hash64 } from '../core/hash.ts'
+import type { Clock } from '../core/ports.ts'
+import type { ClusterKeys } from '../core/secrets.ts'
+import type { QuorumSpec } from '../ring/cluster-document.ts'
+import type { Write } from '../storage/coordinate.ts'
+import type { ObjectKey } from '../storage/keys.ts'
+import {
+  contextOf,
+  isLive,
+  latestTimeOf,
+  type Meta,
+  type Version,
+  type Versions
+} from '../storage/version.ts'
+import { emptyVector } from '../storage/version-vector.ts'
+import type { ClusterState } from './cluster-state.ts'
+import { type CausalContext, decodeContext, encodeContext } from './context-token.ts'
+import { keyOf } from './coordinator/coordinator-context.ts'
+import type { ReadCoordinator } from './coordinator/read-coordinator.ts'
+import type { WriteCoordinator } from './coordinator/write-coordinator.ts'
+
+export interface DataLimits {
+  readonly maxKeyBytes: number
+  readonly maxValueBytes: number
+}
+
+export interface DataServiceOptions {
+  readonly cluster: ClusterState
+  readonly reads: ReadCoordinator
+  readonly writes: WriteCoordinator
+  readonly keys: ClusterKeys
+  readonly clock: Clock
+  readonly limits: DataLimits
+  readonly defaults: { readonly r: QuorumSpec; readonly w: QuorumSpec; readonly timeoutMs: number }
+}
+
+/** What may come with any data request. */
+export interface RequestOptions {
+  readonly r?: QuorumSpec | undefined
+  readonly w?: QuorumSpec | undefined
+  readonly timeoutMs?: number | undefined
+  /** A Causal-Context token; absent where the client has seen nothing. */
+  readonly context?: string | undefined
+}
+
+export interface PutRequest extends RequestOptions {
+  readonly value: Uint8Array
+  readonly contentType: string
+  readonly meta: Meta
+  readonly ttlSeconds?: number | undefined
+  readonly returnObject?: boolean | undefined
+}
+
+/** A key as a client sees it. */
+export interface KeyView {
+  /** `deleted`: nothing is left but the memory of a delete or of an expiry. */
+  readonly state: 'found' | 'deleted' | 'none'
+  /** The values; several where writes had not seen each other. */
+  readonly siblings: Versions
+  /** Null for `none`: there is nothing to have seen. */
+  readonly context: string | null
+  readonly etag: string
+  readonly answered: number
+  readonly asked: number
+}
+
+export interface WriteReceipt {
+  readonly context: string
+  readonly etag: string
+  readonly answered: number
+  readonly asked: number
+  /** The key as it is after the write, where it was asked for. */
+  readonly view: KeyView | null
+}
+
+/**
+ * Get, put and delete as applications know them: checks limits, opens and seals contexts, fills in the defaults of the
+ * bucket, and turns versions into values.
+ */
+export class DataService {
+  readonly #options: DataServiceOptions
+
+  constructor(options: DataServiceOptions) {
+    this.#options = options
+  }
+
+  /** Errors: `bad_key`, `bad_context`, and those of the read coordinator. */
+  async get(bucket: string, key: string, request: RequestOptions): Promise<KeyView> {
+    const { reads, cluster, defaults, keys } = this.#options
+    const objectKey = this.#checkedKey(bucket, key)
+    const seen = this.#openContext(objectKey, request)
+    const result = await reads.read(objectKey, {
+      r: request.r ?? cluster.propertiesOf(bucket).r ?? defaults.r,
+      timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      atLeast: seen === null ? null : seen.vector
+    })
+    const { answered, asked } = result
+    return viewOf(keys, objectKey, result.versions, this.#options.clock.now(), { answered, asked })
+  }
+
+  /** Errors: `bad_key`, `bad_context`, `value_too_large`, and those of the write coordinator. */
+  async put(bucket: string, key: string, request: PutRequest): Promise<WriteReceipt> {
+    const { maxValueBytes } = this.#options.limits
+    if (request.value.length > maxValueBytes) {
+      throw new AnnealError(
+        'value_too_large',
+        `the value has ${request.value.length} bytes and may have ${maxValueBytes}`,
+        { maxValueBytes }
+      )
+    }
+    const objectKey = this.#checkedKey(bucket, key)
+    const seen = this.#openContext(objectKey, request)
+    const ttlSeconds =
+      request.ttlSeconds ?? this.#options.cluster.propertiesOf(bucket).ttlSeconds ?? 0
+    const { value, contentType, meta } = request
+    const write: Write = {
+      value,
+      contentType,
+      meta,
+      ttlMs: ttlSeconds * 1000,
+      context: seen?.vector ?? emptyVector,
+      contextTimeMs: seen?.timeMs ?? 0,
+      coversAllHeld: false
+    }
+    return this.#write(bucket, objectKey, write, request, request.returnObject === true)
+  }
+
+  /** Without a context everything that the coordinator knows is deleted. Errors: as `put`. */
+  async delete(bucket: string, key: string, request: RequestOptions): Promise<WriteReceipt> {
+    const objectKey = this.#checkedKey(bucket, key)
+    const seen = this.#openContext(objectKey, request)
+    const write: Write = {
+      value: null,
+      contentType: '',
+      meta: [],
+      ttlMs: 0,
+      context: seen?.vector ?? emptyVector,
+      contextTimeMs: seen?.timeMs ?? 0,
+      coversAllHeld: seen === null
+    }
+    return this.#write(bucket, objectKey, write, request, false)
+  }
+
+  /** Errors: `bad_key` for a bucket or key that is empty, too long, or not text. */
+  checkName(what: 'bucket' | 'key', text: string): Buffer {
+    const bytes = Buffer.from(text)
+    const { maxKeyBytes } = this.#options.limits
+    if (bytes.length === 0) throw new AnnealError('bad_key', `the ${what} is empty`)
+    if (bytes.length > maxKeyBytes) {
+      throw new AnnealError(
+        'bad_key',
+        `the ${what} has ${bytes.length} bytes and may have ${maxKeyBytes}`,
+        { maxKeyBytes }
+      )
+    }
+    if (!text.isWellFormed())
+      throw new AnnealError('bad_key', `the ${what} is not well-formed Unicode`)
+    return bytes
+  }
+
+  async #write(
+    bucket: string,
+    key: ObjectKey,
+    write: Write,
+    request: RequestOptions,
+    returnObject: boolean
+  ): Promise<WriteReceipt> {
+    const { writes, cluster, defaults, keys, clock } = this.#options
+    const result = await writes.write(key, write, {
+      w: request.w ?? cluster.propertiesOf(bucket).w ?? defaults.w,
+      timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      returnObject
+    })
+    const { answered, asked, versions, contentHash } = result
+    const context = { vector: result.context, timeMs: result.contextTimeMs }
+    return {
+      context: encodeContext(keys.context, key, context),
+      etag: etagOfHash(contentHash),
+      answered,
+      asked,
+      view: versions && viewOf(keys, key, versions, clock.now(), { answered, asked })
+    }
+  }
+
+  #checkedKey(bucket: string, key: string): ObjectKey {
+    return keyOf(this.checkName('bucket', bucket), this.checkName('key', key))
+  }
+
+  #openContext(key: ObjectKey, { context }: RequestOptions): CausalContext | null {
+    return context === undefined ? null : decodeContext(this.#options.keys.context, key, context)
+  }
+}
+
+function viewOf(
+  keys: ClusterKeys,
+  key: ObjectKey,
+  versions: Versions,
+  nowMs: number,
+  replicas: { readonly answered: number; readonly asked: number }
+): KeyView {
+  const siblings = versions.filter((version) => isLive(version, nowMs))
+  const state = siblings.length > 0 ? 'found' : versions.length > 0 ? 'deleted' : 'none'
+  const seen = { vector: contextOf(versions), timeMs: latestTimeOf(versions) }
+  const context = state === 'none' ? null : encodeContext(keys.context, key, seen)
+  return { state, siblings, context, etag: etagOfAll(siblings), ...replicas }
+}
+
+/** Names one version: equal only for the same write. */
+export function etagOf(version: Version): string {
+  return etagOfHash(version.contentHash)
+}
+
+function etagOfHash(contentHash: Uint8Array): string {
+  return toHex(contentHash.subarray(0, 8))
+}
+
+function etagOfAll(siblings: Versions): string {
+  const [first] = siblings
+  if (first === undefined) return ''
+  if (siblings.length === 1) return etagOf(first)
+  return toHex(hash64(...siblings.map((version) => version.contentHash)))
+}

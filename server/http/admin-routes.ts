@@ -1,0 +1,69 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import type { Node } from '../node.ts'
+import { keyParams, localQuery } from './schemas.ts'
+
+/** `/admin`: what an operator asks of a node. */
+export function registerAdminRoutes(app: FastifyInstance, node: Node): void {
+  const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+
+  const statusSchema = { summary: 'This node, and the cluster as it sees it', tags: ['admin'] }
+  routes.get('/admin/status', { schema: statusSchema }, () => describeStatus(node))
+
+  const ringSchema = { summary: 'Partitions and their replicas', tags: ['admin'] }
+  routes.get('/admin/ring', { schema: ringSchema }, () => {
+    const { ring } = node.cluster
+    const partitions = Array.from({ length: ring.partitions }, (_, id) => ({
+      id,
+      replicas: ring.replicas(id),
+      pending: []
+    }))
+    return { epoch: ring.epoch, partitions }
+  })
+
+  const keySchema = {
+    summary: 'What every replica holds for a key',
+    tags: ['admin'],
+    params: keyParams,
+    querystring: localQuery
+  }
+  routes.get('/admin/keys/:bucket/:key', { schema: keySchema }, (request) => {
+    const bucket = node.data.checkName('bucket', request.params.bucket)
+    const key = node.data.checkName('key', request.params.key)
+    return node.inspection.inspect(bucket, key, request.query.local === true)
+  })
+}
+
+export function describeStatus(node: Node) {
+  const { cluster, peers, config, release } = node
+  const state = node.isStopping ? 'stopping' : node.isReady ? 'ready' : 'starting'
+  const members = [...cluster.document.members.values()]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(({ id, http, peer, zone, region, weight, state: memberState }) => ({
+      id,
+      http,
+      peer,
+      zone,
+      region,
+      weight,
+      state: memberState,
+      up: id === node.id || peers.isUp(id)
+    }))
+  return {
+    node: {
+      id: node.id,
+      version: release,
+      state,
+      uptimeSeconds: Math.floor(node.uptimeMs / 1000)
+    },
+    cluster: {
+      name: config.cluster.name,
+      epoch: cluster.ring.epoch,
+      partitions: cluster.ring.partitions,
+      members
+    },
+    // Both are part of the answer's shape; nothing is kept or repaired in the background yet.
+    hints: {},
+    repair: {}
+  }
+}

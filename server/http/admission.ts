@@ -1,0 +1,91 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { AnnealError } from '../../core/errors.ts'
+
+export interface AdmissionLimits {
+  readonly maxInFlightRequests: number
+  readonly maxInFlightBytes: number
+  readonly maxValueBytes: number
+}
+
+/**
+ * Bounds what is in progress at one time: requests by number, bodies and large answers by bytes. What is over is
+ * answered at once, which costs little, instead of waiting in memory for its timeout.
+ */
+export class Admission {
+  readonly #limits: AdmissionLimits
+  readonly #onRejected: () => void
+  readonly #bodies = new WeakMap<FastifyRequest, number>()
+  #requests = 0
+  #bytes = 0
+
+  constructor(limits: AdmissionLimits, onRejected: () => void) {
+    this.#limits = limits
+    this.#onRejected = onRejected
+  }
+
+  get requestsInFlight(): number {
+    return this.#requests
+  }
+
+  get bytesInFlight(): number {
+    return this.#bytes
+  }
+
+  /** Before a body is read. Errors: `overloaded`. */
+  admitBody(request: FastifyRequest): void {
+    const length = request.headers['content-length']
+    const chunked = request.headers['transfer-encoding'] !== undefined
+    const bytes = length !== undefined ? Number(length) : chunked ? this.#limits.maxValueBytes : 0
+    if (bytes === 0 || bytes > this.#limits.maxValueBytes) return
+    this.#take(bytes)
+    this.#bodies.set(request, bytes)
+  }
+
+  /** After the answer has gone, or the client has. */
+  releaseBody(request: FastifyRequest): void {
+    const bytes = this.#bodies.get(request)
+    if (bytes === undefined) return
+    this.#bodies.delete(request)
+    this.#bytes -= bytes
+  }
+
+  /** Runs one request. Errors: `overloaded`, and those of `run`. */
+  async admit<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#requests >= this.#limits.maxInFlightRequests) {
+      throw this.#overloaded(`${this.#requests} requests are in progress`)
+    }
+    this.#requests++
+    try {
+      return await run()
+    } finally {
+      this.#requests--
+    }
+  }
+
+  /** Counts a large answer until the client has taken it. Errors: `overloaded`. */
+  holdAnswer(reply: FastifyReply, bytes: number): void {
+    if (bytes < countedAnswerBytes) return
+    this.#take(bytes)
+    reply.raw.once('close', () => {
+      this.#bytes -= bytes
+    })
+  }
+
+  #take(bytes: number): void {
+    if (this.#bytes + bytes > this.#limits.maxInFlightBytes) {
+      throw this.#overloaded(`${this.#bytes} bytes of bodies are held`)
+    }
+    this.#bytes += bytes
+  }
+
+  #overloaded(why: string): AnnealError {
+    this.#onRejected()
+    return new AnnealError(
+      'overloaded',
+      `this node has as much to do as it can: ${why}; try again in a second, or another node`
+    )
+  }
+}
+
+// Smaller answers fit the socket's own buffers.
+const countedAnswerBytes = 64 * 1024

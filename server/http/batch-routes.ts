@@ -1,0 +1,80 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
+import { AnnealError } from '../../core/errors.ts'
+import { batchOperationsMax } from '../../core/limits.ts'
+import type { KeyView } from '../data-service.ts'
+import type { Node } from '../node.ts'
+import type { Admission } from './admission.ts'
+import { defaultContentType, describeSibling } from './answer-key.ts'
+import { problemOf } from './problem.ts'
+import { batchBody } from './schemas.ts'
+
+const body = batchBody(batchOperationsMax)
+type Operation = Static<typeof body>['ops'][number]
+
+const concurrency = 32
+
+/** `/kv/batch`: many operations in one request, each with its own outcome. Not atomic. */
+export function registerBatchRoute(app: FastifyInstance, node: Node, admission: Admission): void {
+  const schema = { summary: 'Several operations in one request; not atomic', tags: ['data'], body }
+  app.withTypeProvider<TypeBoxTypeProvider>().post('/kv/batch', { schema }, (request, reply) =>
+    admission.admit(async () => {
+      const results = await mapBounded(request.body.ops, (operation) => carryOut(node, operation))
+      return reply.send({ atomic: false, results })
+    })
+  )
+}
+
+async function carryOut(node: Node, operation: Operation) {
+  try {
+    return await perform(node, operation)
+  } catch (thrown) {
+    return problemOf(AnnealError.from(thrown))
+  }
+}
+
+async function perform(node: Node, { op, bucket, key, value, context, contentType }: Operation) {
+  const options = { context }
+  if (op === 'get') return describeView(await node.data.get(bucket, key, options))
+  if (op === 'delete') {
+    const receipt = await node.data.delete(bucket, key, options)
+    return { status: 204, context: receipt.context, etag: receipt.etag }
+  }
+  if (value === undefined) throw new AnnealError('bad_body', 'a put needs a value, in base64')
+  const bytes = Buffer.from(value, 'base64')
+  if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/=+$/, '')) {
+    throw new AnnealError('bad_body', 'the value of a put is not base64')
+  }
+  const put = { ...options, value: bytes, contentType: contentType ?? defaultContentType, meta: [] }
+  const receipt = await node.data.put(bucket, key, put)
+  return { status: 204, context: receipt.context, etag: receipt.etag }
+}
+
+function describeView(view: KeyView) {
+  const { state, siblings, context, etag } = view
+  const [first] = siblings
+  if (state === 'none') {
+    return problemOf(new AnnealError('not_found', 'the key has no value'))
+  }
+  if (state === 'deleted' || first === undefined) {
+    const error = problemOf(new AnnealError('not_found', 'the key was deleted, or has expired'))
+    return { ...error, deleted: true, context }
+  }
+  if (siblings.length === 1) return { status: 200, context, ...describeSibling(first) }
+  return { status: 300, context, etag, siblings: siblings.map(describeSibling) }
+}
+
+/** In order, a bounded number at a time. */
+async function mapBounded<T, U>(items: readonly T[], run: (item: T) => Promise<U>): Promise<U[]> {
+  const results: U[] = new Array(items.length)
+  let next = 0
+  const work = async () => {
+    for (let i = next++; i < items.length; i = next++) {
+      const item = items[i]
+      if (item !== undefined) results[i] = await run(item)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, work))
+  return results
+}

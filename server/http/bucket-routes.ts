@@ -1,0 +1,115 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import { AnnealError } from '../../core/errors.ts'
+import { bucketsMax } from '../../core/limits.ts'
+import type { BucketProperties, QuorumSpec } from '../../ring/cluster-document.ts'
+import type { Node } from '../node.ts'
+import { bucketBody, bucketParams } from './schemas.ts'
+
+/** `/buckets`: the properties of buckets, which every node holds. */
+export function registerBucketRoutes(app: FastifyInstance, node: Node): void {
+  const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+  const { cluster } = node
+
+  const listSchema = { summary: 'Buckets with properties of their own', tags: ['buckets'] }
+  routes.get('/buckets', { schema: listSchema }, () => ({
+    buckets: [...cluster.document.buckets]
+      .filter(([, { properties }]) => properties !== null)
+      .map(([bucket, { properties }]) => describe(bucket, properties))
+  }))
+
+  const getSchema = {
+    summary: 'The properties of a bucket',
+    tags: ['buckets'],
+    params: bucketParams
+  }
+  routes.get('/buckets/:bucket', { schema: getSchema }, (request) => {
+    const { bucket } = request.params
+    node.data.checkName('bucket', bucket)
+    return describe(bucket, cluster.propertiesOf(bucket))
+  })
+
+  const putSchema = {
+    summary: 'Set the properties of a bucket',
+    tags: ['buckets'],
+    params: bucketParams,
+    body: bucketBody
+  }
+  routes.put('/buckets/:bucket', { schema: putSchema }, async (request) => {
+    const { bucket } = request.params
+    node.data.checkName('bucket', bucket)
+    const { conflict, ttl, r, w } = request.body
+    const properties = {
+      conflict: conflict ?? 'siblings',
+      ttlSeconds: ttl ?? null,
+      r: quorumOf(r),
+      w: quorumOf(w)
+    }
+    await change(node, bucket, properties)
+    return describe(bucket, properties)
+  })
+
+  const deleteSchema = {
+    summary: 'Take the properties of a bucket back to the defaults',
+    tags: ['buckets'],
+    params: bucketParams
+  }
+  routes.delete('/buckets/:bucket', { schema: deleteSchema }, async (request, reply) => {
+    const { bucket } = request.params
+    node.data.checkName('bucket', bucket)
+    if (cluster.document.buckets.has(bucket)) await change(node, bucket, null)
+    return reply.code(204).send()
+  })
+}
+
+/** Answers once a majority of the members have the new properties on disk. */
+async function change(
+  node: Node,
+  bucket: string,
+  properties: BucketProperties | null
+): Promise<void> {
+  const { cluster, peers, config } = node
+  const known = cluster.document.buckets
+  if (!known.has(bucket) && known.size >= bucketsMax) {
+    throw new AnnealError(
+      'bad_parameter',
+      `${known.size} buckets have properties of their own, and no more may`
+    )
+  }
+  cluster.setBucket(bucket, properties)
+  await cluster.persisted
+  const members = [...cluster.document.members.values()].filter(({ state }) => state !== 'removed')
+  const needed = Math.floor(members.length / 2) + 1
+  const others = members.filter(({ id }) => id !== node.id)
+  const timeoutMs = config.http.defaultTimeoutMs
+  const answered = await peers.spreadDocument(
+    others.map(({ id }) => id),
+    needed - 1,
+    timeoutMs
+  )
+  if (answered + 1 >= needed) return
+  throw new AnnealError(
+    'quorum_unavailable',
+    `the properties of the bucket reached ${answered + 1} of ${members.length} nodes and need ${needed}; they may still spread`,
+    {
+      needed,
+      answered: answered + 1,
+      asked: members.length
+    }
+  )
+}
+
+function describe(bucket: string, properties: BucketProperties | null) {
+  const { conflict, ttlSeconds, r, w } = properties ?? {
+    conflict: 'siblings',
+    ttlSeconds: null,
+    r: null,
+    w: null
+  }
+  return { bucket, conflict, ttl: ttlSeconds, r, w }
+}
+
+function quorumOf(value: string | number | undefined): QuorumSpec | null {
+  if (value === undefined) return null
+  return typeof value === 'number' || /^\d/.test(value) ? Number(value) : (value as QuorumSpec)
+}

@@ -1,0 +1,227 @@
+import fastifySwagger from '@fastify/swagger'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { AnnealError } from '../../core/errors.ts'
+import { LatencyHistogram } from '../../core/latency-histogram.ts'
+import { parseAddress } from '../address.ts'
+import { tokenCharactersMax } from '../context-token.ts'
+import type { Node } from '../node.ts'
+import { registerAdminRoutes } from './admin-routes.ts'
+import { Admission } from './admission.ts'
+import { registerBatchRoute } from './batch-routes.ts'
+import { answerBrokenRequest } from './broken-request.ts'
+import { registerBucketRoutes } from './bucket-routes.ts'
+import { registerHealthRoutes } from './health-routes.ts'
+import { registerKvRoutes } from './kv-routes.ts'
+import { sendProblem, toAnnealError } from './problem.ts'
+
+export interface HttpServer {
+  /** The address that is really listened on. */
+  readonly address: string
+  /** Stops accepting, lets what is in progress finish for at most `drainMs`, then cuts off what is left. */
+  close(drainMs: number): Promise<void>
+}
+
+const headersTimeoutMs = 10_000
+const keepAliveTimeoutMs = 75_000
+const stalledSocketMs = 120_000
+const otherHeadersBytes = 16 * 1024
+
+/**
+ * Serves a node over HTTP.
+ *
+ * Errors: AnnealError where the address cannot be listened on, naming it.
+ */
+export async function startHttpServer(node: Node): Promise<HttpServer> {
+  const { config } = node
+  const admission = new Admission(config.limits, () => node.metrics.rejected.inc())
+  const app = createApp(node)
+  await app.register(fastifySwagger, {
+    openapi: { info: { title: 'Anneal', version: node.release } }
+  })
+  observe(app, node, admission)
+  await app.register((kv, _options, done) => {
+    registerKvRoutes(kv, node, admission)
+    done()
+  })
+  registerBatchRoute(app, node, admission)
+  registerBucketRoutes(app, node)
+  registerAdminRoutes(app, node)
+  registerHealthRoutes(app, node)
+  app.server.maxConnections = config.limits.maxConnections
+  app.server.on('clientError', answerBrokenRequest)
+  const address = await listen(app, config.node.http)
+  return { address, close: (drainMs) => close(app, drainMs) }
+}
+
+function createApp(node: Node): FastifyInstance {
+  const { config } = node
+  const { limits, http } = config
+  const encodedKeyBytes = limits.maxKeyBytes * 3
+  const app = Fastify({
+    logger: false,
+    bodyLimit: limits.maxValueBytes,
+    requestTimeout: http.requestTimeoutMs,
+    connectionTimeout: stalledSocketMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: encodedKeyBytes * 4 },
+    genReqId: requestIds(node.id),
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
+    http: {
+      headersTimeout: headersTimeoutMs,
+      maxHeaderSize: 2 * encodedKeyBytes + tokenCharactersMax + otherHeadersBytes
+    },
+    frameworkErrors: (error, request, reply) => {
+      answerHeaders(node, request, reply)
+      void sendProblem(reply, toAnnealError(error, limits))
+    }
+  })
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toAnnealError(thrown, limits)
+    if (error.code === 'internal') {
+      node.log.error(
+        {
+          requestId: request.id,
+          method: request.method,
+          url: request.url,
+          reason: error.message,
+          stack: error.stack
+        },
+        'a request failed'
+      )
+    }
+    return sendProblem(reply, error)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      reply,
+      new AnnealError(
+        'no_such_route',
+        `there is no ${request.method} ${request.url.split('?')[0]}; GET /openapi.json lists what there is`
+      )
+    )
+  )
+  return app
+}
+
+/** What every request has: readiness, a place in the queue, an id, and a count. */
+function observe(app: FastifyInstance, node: Node, admission: Admission): void {
+  const latencies = new Map<string, LatencyHistogram>()
+  const { metrics } = node
+  metrics.durations(
+    'anneal_http_request_duration_seconds',
+    'How long data requests take',
+    'operation',
+    latencies
+  )
+  metrics.gauge(
+    'anneal_http_requests_in_flight',
+    'Data requests in progress',
+    () => admission.requestsInFlight
+  )
+  metrics.gauge(
+    'anneal_http_bytes_in_flight',
+    'Bytes of bodies and large answers held',
+    () => admission.bytesInFlight
+  )
+
+  app.addHook('onRequest', (request, reply, done) => {
+    answerHeaders(node, request, reply)
+    try {
+      if (isData(request.url)) checkReady(node)
+      admission.admitBody(request)
+      done()
+    } catch (thrown) {
+      done(AnnealError.from(thrown))
+    }
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    admission.releaseBody(request)
+    const operation = isData(request.url) ? operationOf(request.method) : 'other'
+    metrics.countResponse(operation, reply.statusCode)
+    if (operation !== 'other') {
+      let histogram = latencies.get(operation)
+      if (histogram === undefined) {
+        histogram = new LatencyHistogram()
+        latencies.set(operation, histogram)
+      }
+      histogram.observe(reply.elapsedTime)
+    }
+    done()
+  })
+}
+
+function answerHeaders(
+  node: Node,
+  request: FastifyRequest,
+  reply: { header(name: string, value: string): unknown }
+): void {
+  reply.header('Request-Id', request.id)
+  reply.header('X-Coordinator', node.id)
+  if (node.isStopping) reply.header('Connection', 'close')
+}
+
+function isData(url: string): boolean {
+  return url.startsWith('/kv/')
+}
+
+function operationOf(method: string): string {
+  return method === 'GET' ||
+    method === 'HEAD' ||
+    method === 'PUT' ||
+    method === 'DELETE' ||
+    method === 'POST'
+    ? method.toLowerCase()
+    : 'other'
+}
+
+function checkReady(node: Node): void {
+  if (node.servesData) return
+  const missing = node.readiness().filter(({ ok, name }) => !ok && name !== 'running')
+  if (missing.length === 0) return
+  const why = missing.map(({ name, detail }) => `${name}: ${detail}`).join('; ')
+  throw new AnnealError(
+    'not_ready',
+    `node ${node.id} does not serve data yet (${why}); try again in a second, or another node`
+  )
+}
+
+const requestIdPattern = /^[\x21-\x7e]{1,64}$/
+
+/** The client's own id where it sends one that is fit to be logged, otherwise one of ours. */
+function requestIds(nodeId: string): (request: { headers: Record<string, unknown> }) => string {
+  const prefix = `${nodeId}-${Date.now().toString(36)}-`
+  let count = 0
+  return ({ headers }) => {
+    const own = headers['request-id'] ?? headers['x-request-id']
+    if (typeof own === 'string' && requestIdPattern.test(own)) return own
+    return prefix + (count++).toString(36)
+  }
+}
+
+async function listen(app: FastifyInstance, address: string): Promise<string> {
+  const { host, port } = parseAddress(address)
+  try {
+    await app.listen({ host, port, backlog: 4096 })
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : ''
+    const why =
+      code === 'EADDRINUSE'
+        ? 'the address is in use by another process'
+        : AnnealError.from(thrown).message
+    throw new AnnealError('internal', `cannot listen for HTTP on ${address}: ${why}`, {}, thrown)
+  }
+  const bound = app.server.address()
+  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port
+  return `${host.includes(':') ? `[${host}]` : host}:${boundPort}`
+}
+
+async function close(app: FastifyInstance, drainMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), drainMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(timer)
+  }
+}

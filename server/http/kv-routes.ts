@@ -1,0 +1,214 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AnnealError } from '../../core/errors.ts'
+import { contentTypeBytesMax, metaBytesMax, metaEntriesMax } from '../../core/limits.ts'
+import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import type { Meta } from '../../storage/version.ts'
+import type { KeyView, RequestOptions, WriteReceipt } from '../data-service.ts'
+import { decodeCursor, encodeCursor } from '../key-walk.ts'
+import type { Node } from '../node.ts'
+import type { Admission } from './admission.ts'
+import { answerKey, defaultContentType, matches } from './answer-key.ts'
+import { bucketParams, deleteQuery, keyParams, listQuery, putQuery, readQuery } from './schemas.ts'
+
+const listLimitDefault = 1000
+const emptyValue = Buffer.alloc(0)
+
+interface DataQuery {
+  readonly r?: string
+  readonly w?: string
+  readonly timeout?: number
+}
+
+/** `/kv`, on an instance of its own: here bodies are bytes, whatever their content type says. */
+export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Admission): void {
+  const kv = app.withTypeProvider<TypeBoxTypeProvider>()
+  kv.removeAllContentTypeParsers()
+  kv.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+
+  const readSchema = {
+    summary: 'Read a key',
+    tags: ['data'],
+    params: keyParams,
+    querystring: readQuery
+  }
+  kv.get('/kv/:bucket/:key', { schema: readSchema }, (request, reply) =>
+    admission.admit(async () => {
+      const { bucket, key } = request.params
+      const view = await node.data.get(bucket, key, optionsOf(request, request.query))
+      return answerKey(request, reply, view, request.query.sibling, admission)
+    })
+  )
+
+  const putSchema = {
+    summary: 'Write a key',
+    tags: ['data'],
+    params: keyParams,
+    querystring: putQuery
+  }
+  kv.put('/kv/:bucket/:key', { schema: putSchema }, (request, reply) =>
+    admission.admit(async () => {
+      const { bucket, key } = request.params
+      const options = optionsOf(request, request.query)
+      await checkPreconditions(node, request, bucket, key, options)
+      const receipt = await node.data.put(bucket, key, {
+        ...options,
+        value: Buffer.isBuffer(request.body) ? request.body : emptyValue,
+        contentType: contentTypeOf(request),
+        meta: metaOf(request),
+        ttlSeconds: request.query.ttl,
+        returnObject: request.query.return === 'body'
+      })
+      return answerWrite(request, reply, receipt, admission)
+    })
+  )
+
+  const deleteSchema = {
+    summary: 'Delete a key',
+    tags: ['data'],
+    params: keyParams,
+    querystring: deleteQuery
+  }
+  kv.delete('/kv/:bucket/:key', { schema: deleteSchema }, (request, reply) =>
+    admission.admit(async () => {
+      const { bucket, key } = request.params
+      const options = optionsOf(request, request.query)
+      await checkPreconditions(node, request, bucket, key, options)
+      const receipt = await node.data.delete(bucket, key, options)
+      return answerWrite(request, reply, receipt, admission)
+    })
+  )
+
+  const listSchema = {
+    summary: 'List the keys of a bucket, by a walk over all partitions',
+    tags: ['data'],
+    params: bucketParams,
+    querystring: listQuery
+  }
+  kv.get('/kv/:bucket', { schema: listSchema }, (request, reply) =>
+    admission.admit(() => listKeys(node, request, reply, request.params.bucket, request.query))
+  )
+}
+
+function optionsOf(request: FastifyRequest, query: DataQuery): RequestOptions {
+  const context = request.headers['causal-context']
+  if (Array.isArray(context))
+    throw new AnnealError('bad_context', 'there may be one Causal-Context')
+  return { r: quorumOf(query.r), w: quorumOf(query.w), timeoutMs: query.timeout, context }
+}
+
+/** The schema has let through only what this understands. */
+function quorumOf(text: string | undefined): QuorumSpec | undefined {
+  if (text === undefined) return undefined
+  return /^\d/.test(text) ? Number(text) : (text as QuorumSpec)
+}
+
+function contentTypeOf(request: FastifyRequest): string {
+  const contentType = request.headers['content-type'] ?? defaultContentType
+  if (contentType.length > contentTypeBytesMax) {
+    throw new AnnealError(
+      'bad_parameter',
+      `Content-Type has ${contentType.length} bytes and may have ${contentTypeBytesMax}`,
+      { parameter: 'Content-Type' }
+    )
+  }
+  return contentType
+}
+
+const metaPrefix = 'x-meta-'
+
+function metaOf(request: FastifyRequest): Meta {
+  const meta: [string, string][] = []
+  let bytes = 0
+  for (const name in request.headers) {
+    if (!name.startsWith(metaPrefix)) continue
+    const value = request.headers[name]
+    const text = Array.isArray(value) ? value.join(', ') : (value ?? '')
+    bytes += name.length + text.length
+    meta.push([name.slice(metaPrefix.length), text])
+  }
+  if (meta.length > metaEntriesMax || bytes > metaBytesMax) {
+    throw new AnnealError(
+      'bad_parameter',
+      `there are ${meta.length} X-Meta headers with ${bytes} bytes; there may be ${metaEntriesMax} with ${metaBytesMax} bytes`,
+      { parameter: 'X-Meta' }
+    )
+  }
+  if (meta.some(([name]) => name === '')) {
+    throw new AnnealError('bad_parameter', 'an X-Meta- header has no name', { parameter: 'X-Meta' })
+  }
+  return meta.length > 1 ? meta.sort(([a], [b]) => (a < b ? -1 : 1)) : meta
+}
+
+/** Best effort: between this look and the write, others may write. */
+async function checkPreconditions(
+  node: Node,
+  request: FastifyRequest,
+  bucket: string,
+  key: string,
+  options: RequestOptions
+): Promise<void> {
+  const ifMatch = request.headers['if-match']
+  const ifNoneMatch = request.headers['if-none-match']
+  if (ifMatch === undefined && ifNoneMatch === undefined) return
+  const view = await node.data.get(bucket, key, { r: options.r, timeoutMs: options.timeoutMs })
+  if (ifMatch !== undefined && !isMatch(ifMatch, view)) {
+    throw new AnnealError('precondition_failed', `If-Match does not hold: ${stateOf(view)}`)
+  }
+  if (ifNoneMatch !== undefined && isMatch(ifNoneMatch, view)) {
+    throw new AnnealError('precondition_failed', `If-None-Match does not hold: ${stateOf(view)}`)
+  }
+}
+
+function isMatch(header: string, view: KeyView): boolean {
+  return view.state === 'found' && matches(header, `"${view.etag}"`)
+}
+
+function stateOf(view: KeyView): string {
+  return view.state === 'found' ? `the key has the ETag "${view.etag}"` : 'the key has no value'
+}
+
+function answerWrite(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  receipt: WriteReceipt,
+  admission: Admission
+): FastifyReply {
+  if (receipt.view !== null) return answerKey(request, reply, receipt.view, undefined, admission)
+  return reply
+    .code(204)
+    .header('Causal-Context', receipt.context)
+    .header('ETag', `"${receipt.etag}"`)
+    .header('X-Replicas', `${receipt.answered}/${receipt.asked}`)
+    .send()
+}
+
+interface ListQuery extends DataQuery {
+  readonly prefix?: string
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+async function listKeys(
+  node: Node,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  bucket: string,
+  query: ListQuery
+): Promise<FastifyReply> {
+  const { keys, next } = await node.walk.page({
+    bucket: node.data.checkName('bucket', bucket),
+    prefix: Buffer.from(query.prefix ?? ''),
+    limit: query.limit ?? listLimitDefault,
+    cursor:
+      query.cursor === undefined ? { partition: 0, from: emptyValue } : decodeCursor(query.cursor),
+    timeoutMs: query.timeout ?? node.config.http.defaultTimeoutMs
+  })
+  const cursor = next === null ? null : encodeCursor(next)
+  if (cursor !== null) reply.header('X-Cursor', cursor)
+  if (!/application\/x-ndjson/i.test(request.headers.accept ?? ''))
+    return reply.send({ keys, cursor })
+  const lines = keys.map((key) => `${JSON.stringify({ key })}\n`)
+  if (cursor !== null) lines.push(`${JSON.stringify({ cursor })}\n`)
+  return reply.header('Content-Type', 'application/x-ndjson').send(lines.join(''))
+}

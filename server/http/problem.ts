@@ -1,0 +1,99 @@
+import type { FastifyReply } from 'fastify'
+import { AnnealError, type ErrorCode } from '../../core/errors.ts'
+
+/** RFC 9457, with `code` for programs and whatever facts the error carries. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly [fact: string]: unknown
+}
+
+export const problemType = 'application/problem+json'
+const retryAfterSeconds = '1'
+
+export function problemOf(error: AnnealError): Problem {
+  const { code, status, message, details } = error
+  return { type: 'about:blank', title: titleOf(code), status, code, detail: message, ...details }
+}
+
+export function sendProblem(reply: FastifyReply, error: AnnealError): FastifyReply {
+  if (error.code === 'overloaded' || error.code === 'not_ready') {
+    reply.header('Retry-After', retryAfterSeconds)
+  }
+  return reply
+    .code(error.status)
+    .type(problemType)
+    .send(JSON.stringify(problemOf(error)))
+}
+
+function titleOf(code: ErrorCode): string {
+  const words = code.replaceAll('_', ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+interface ValidationFailure {
+  readonly validationContext?: string
+  readonly validation?: readonly {
+    readonly instancePath: string
+    readonly message?: string
+    readonly keyword: string
+    readonly params: Record<string, unknown>
+  }[]
+}
+
+/** Whatever the HTTP library or a handler throws, as one of our own errors. */
+export function toAnnealError(
+  thrown: unknown,
+  limits: { readonly maxValueBytes: number }
+): AnnealError {
+  if (thrown instanceof AnnealError) return thrown
+  const error = thrown as Error & { code?: string; statusCode?: number } & ValidationFailure
+  if (error.validation !== undefined) return validationError(error)
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new AnnealError(
+        'value_too_large',
+        `the body is larger than ${limits.maxValueBytes} bytes`,
+        limits
+      )
+    case 'FST_ERR_BAD_URL':
+    case 'FST_ERR_ASYNC_CONSTRAINT':
+      return new AnnealError(
+        'bad_key',
+        'the path is not percent-encoded UTF-8: encode each of bucket and key with encodeURIComponent'
+      )
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new AnnealError(
+        'bad_parameter',
+        'Content-Type is no media type: give one such as application/octet-stream',
+        { parameter: 'Content-Type' }
+      )
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+      return new AnnealError('bad_body', error.message)
+    default:
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return new AnnealError('bad_request', error.message)
+  }
+  return AnnealError.from(thrown)
+}
+
+function validationError({ validation, validationContext }: ValidationFailure): AnnealError {
+  const [first] = validation ?? []
+  const unknown = first?.params['additionalProperty']
+  const parameter = String(unknown ?? first?.instancePath.split('/')[1] ?? validationContext)
+  if (validationContext === 'body') {
+    return new AnnealError('bad_body', `${first?.instancePath || 'the body'} ${first?.message}`)
+  }
+  const why = unknown === undefined ? first?.message : 'is not known here'
+  const allowed = first?.params['allowedValues']
+  const values = Array.isArray(allowed) ? ` (${allowed.join(', ')})` : ''
+  return new AnnealError('bad_parameter', `the parameter ${parameter} ${why}${values}`, {
+    parameter
+  })
+}

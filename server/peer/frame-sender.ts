@@ -1,0 +1,65 @@
+import { batchBytesMax } from '../../core/limits.ts'
+import type { Connection, Timers } from '../../core/ports.ts'
+import { encodeLinkMessage } from '../../proto/frame-codec.ts'
+
+/**
+ * Gathers the frames of one turn of the event loop into one message: the cost of a message is many times that of a
+ * frame. While the connection is full, frames wait here; their number is bounded by the requests in flight.
+ */
+export class FrameSender {
+  readonly #connection: Connection
+  readonly #timers: Timers
+  #frames: Buffer[] = []
+  #bytes = 0
+  #scheduled = false
+  #full = false
+
+  constructor(connection: Connection, timers: Timers) {
+    this.#connection = connection
+    this.#timers = timers
+  }
+
+  /** Bytes that wait because the other side does not take them. */
+  get waitingBytes(): number {
+    return this.#full ? this.#bytes : 0
+  }
+
+  send(frame: Buffer): void {
+    this.#frames.push(frame)
+    this.#bytes += frame.length
+    if (this.#full) return
+    if (this.#bytes >= batchBytesMax) this.#flush()
+    else if (!this.#scheduled) {
+      this.#scheduled = true
+      this.#timers.atEndOfTurn(() => {
+        this.#scheduled = false
+        if (!this.#full) this.#flush()
+      })
+    }
+  }
+
+  drained(): void {
+    this.#full = false
+    this.#flush()
+  }
+
+  // What waited for a drain may be much: it goes out in messages of the usual size, as long as there is room.
+  #flush(): void {
+    let from = 0
+    while (from < this.#frames.length && !this.#full) {
+      let to = from
+      let bytes = 0
+      for (let frame = this.#frames[to]; frame !== undefined; frame = this.#frames[to]) {
+        if (to > from && bytes + frame.length > batchBytesMax) break
+        bytes += frame.length
+        to++
+      }
+      const batch =
+        from === 0 && to === this.#frames.length ? this.#frames : this.#frames.slice(from, to)
+      from = to
+      this.#bytes -= bytes
+      this.#full = !this.#connection.send(encodeLinkMessage(batch))
+    }
+    this.#frames = from === this.#frames.length ? [] : this.#frames.slice(from)
+  }
+}

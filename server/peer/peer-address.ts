@@ -1,0 +1,26 @@
+import { AnnealError } from '../../core/errors.ts'
+
+export interface PeerAddress {
+  /** A host name or an IP address; an IPv6 address without its brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+const pattern = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/[\]@?#]+)):(\d{1,5})$/
+const portMax = 65535
+
+/** Reads `host:port` or `[ipv6]:port`. Errors: AnnealError `bad_parameter`, naming the address. */
+export function parsePeerAddress(address: string): PeerAddress {
+  const match = pattern.exec(address)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || port > portMax) {
+    const detail = `${JSON.stringify(address)} is not an address; write host:port, such as 127.0.0.1:9801`
+    throw new AnnealError('bad_parameter', detail, { address })
+  }
+  return { host, port }
+}
+
+export function formatPeerAddress({ host, port }: PeerAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

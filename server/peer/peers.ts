@@ -1,0 +1,334 @@
+import type {
+  Channel,
+  Clock,
+  Listener,
+  Log,
+  RandomSource,
+  TimerHandle,
+  Timers,
+  Transport
+} from '../../core/ports.ts'
+import type { ClusterKeys } from '../../core/secrets.ts'
+import type { Request } from '../../proto/frames.ts'
+import { FailureDetector } from '../../ring/failure-detector.ts'
+import type { ClusterState } from '../cluster-state.ts'
+import type { RefusalCode, SelfDescription } from './handshake.ts'
+import { PeerAcceptor, type RequestHandler } from './peer-acceptor.ts'
+import { type Outcome, PeerLink } from './peer-link.ts'
+import { RefusalLog } from './refusal-log.ts'
+
+export interface PeersOptions {
+  readonly self: SelfDescription
+  readonly listenAddress: string
+  readonly seeds: readonly string[]
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: RandomSource
+  readonly log: Log
+  readonly keys: ClusterKeys
+  readonly handle: RequestHandler
+  /** Whether this node takes writes at the moment; told to the others with every heartbeat. */
+  readonly acceptsWrites: () => boolean
+}
+
+/** What coordinators see of the other nodes. */
+export interface PeerRequests {
+  /** This node's opinion: worth asking. */
+  isUp(id: string): boolean
+  /** Up, and taking writes. */
+  acceptsWrites(id: string): boolean
+  request(
+    id: string,
+    channel: Channel,
+    body: Request,
+    timeoutMs: number,
+    callback: (outcome: Outcome) => void
+  ): void
+  /** Exchanges cluster documents with a peer, after the two were found to go by different epochs. */
+  exchangeDocuments(id: string, callback: () => void): void
+}
+
+/** The two links to one node. */
+interface PeerLinks {
+  readonly small: PeerLink
+  readonly bulk: PeerLink
+  gossiping: boolean
+  acceptsWrites: boolean
+}
+
+const heartbeatMs = 1000
+const silenceMs = 3500
+const gossipTimeoutMs = 5000
+const ownNoncesMax = 256
+
+/**
+ * The links to all other nodes: dials seeds and members, listens for them, exchanges heartbeats and cluster documents,
+ * and forms this node's opinion of who is up.
+ */
+export class Peers implements PeerRequests {
+  readonly #options: PeersOptions
+  readonly #cluster: ClusterState
+  readonly #detector = new FailureDetector({ silenceMs })
+  readonly #refusals: RefusalLog
+  /** By address: seeds are known by nothing else. */
+  readonly #dialed = new Map<string, PeerLinks>()
+  /** By node id, once a link is ready. */
+  readonly #ready = new Map<string, PeerLinks>()
+  readonly #ownNonces: Uint8Array[] = []
+  /** Addresses that turned out to be this node itself. */
+  readonly #ownAddresses = new Set<string>()
+  #listener: Listener | null = null
+  #heartbeat: TimerHandle | null = null
+  #closed = false
+
+  constructor(options: PeersOptions, cluster: ClusterState) {
+    this.#options = options
+    this.#cluster = cluster
+    this.#refusals = new RefusalLog(options.log, options.clock)
+  }
+
+  /** Errors: AnnealError where the address cannot be listened on. */
+  async listen(): Promise<string> {
+    const { transport, listenAddress, timers, handle, self, keys, random } = this.#options
+    const acceptorOptions = {
+      handshake: { self, keys, random, isOwnNonce: (nonce: Uint8Array) => this.#isOwnNonce(nonce) },
+      timers,
+      handle,
+      epoch: () => this.#cluster.ring.epoch,
+      onHeard: (id: string) => this.#detector.heard(id, this.#options.clock.monotonic()),
+      onRefused: (remote: string, code: RefusalCode, detail: string) =>
+        code !== 'itself' && this.#refusals.refused(remote, code, detail)
+    }
+    this.#listener = await transport.listen(
+      listenAddress,
+      (connection) => new PeerAcceptor(connection, acceptorOptions)
+    )
+    return this.#listener.address
+  }
+
+  /** Begins to dial, once the node can answer for itself. */
+  start(): void {
+    this.clusterChanged()
+    this.#beat()
+  }
+
+  isUp(id: string): boolean {
+    const links = this.#ready.get(id)
+    return (
+      links?.small.isReady === true &&
+      links.bulk.isReady &&
+      this.#detector.isUp(id, this.#options.clock.monotonic())
+    )
+  }
+
+  acceptsWrites(id: string): boolean {
+    return this.isUp(id) && this.#ready.get(id)?.acceptsWrites === true
+  }
+
+  /** Requests that wait for a response, over all links. */
+  get inFlight(): number {
+    let sum = 0
+    for (const { small, bulk } of this.#dialed.values()) sum += small.inFlight + bulk.inFlight
+    return sum
+  }
+
+  request(
+    id: string,
+    channel: Channel,
+    body: Request,
+    timeoutMs: number,
+    callback: (outcome: Outcome) => void
+  ): void {
+    const links = this.#ready.get(id)
+    if (links === undefined || !this.isUp(id))
+      callback({ kind: 'noResponse', reason: 'unreachable' })
+    else links[channel].request(body, timeoutMs, callback)
+  }
+
+  exchangeDocuments(id: string, callback: () => void): void {
+    const links = this.#ready.get(id)
+    if (links === undefined) callback()
+    else this.#gossip(links, callback)
+  }
+
+  /** Gives these nodes the document. Resolves with how many have it on disk, once `needed` have or all have answered. */
+  spreadDocument(ids: readonly string[], needed: number, timeoutMs: number): Promise<number> {
+    const { document } = this.#cluster
+    return new Promise((resolve) => {
+      let stored = 0
+      let outstanding = ids.length
+      if (needed <= 0 || outstanding === 0) resolve(0)
+      for (const id of ids) {
+        this.request(id, 'small', { kind: 'gossip', document }, timeoutMs, ({ kind }) => {
+          outstanding--
+          if (kind === 'gossiped') stored++
+          if (stored >= needed || outstanding === 0) resolve(stored)
+        })
+      }
+    })
+  }
+
+  /** Dials who is new in the cluster document, drops who left, and tells everybody. */
+  clusterChanged(): void {
+    if (this.#closed) return
+    const wanted = this.#wantedAddresses()
+    for (const address of wanted) if (!this.#dialed.has(address)) this.#dial(address)
+    for (const [address, links] of this.#dialed) {
+      if (!wanted.has(address)) this.#drop(address, links, 'no longer a member')
+    }
+    for (const links of this.#ready.values()) this.#gossip(links, () => {})
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#heartbeat !== null) this.#options.timers.clear(this.#heartbeat)
+    for (const [address, links] of this.#dialed) this.#drop(address, links, 'this node stops')
+    await this.#listener?.close()
+  }
+
+  /** A seed stops being wanted once the node behind it is linked under the address that it tells the others. */
+  #wantedAddresses(): Set<string> {
+    const { self, seeds } = this.#options
+    const wanted = new Set<string>()
+    for (const member of this.#cluster.document.members.values()) {
+      if (member.id !== self.nodeId && member.state !== 'removed') wanted.add(member.peer)
+    }
+    const own = this.#cluster.self?.peer
+    for (const seed of seeds) {
+      const id = this.#dialed.get(seed)?.small.peerId
+      const linkedElsewhere =
+        id !== undefined && id !== null && this.#ready.get(id)?.small.address !== seed
+      if (seed !== own && !linkedElsewhere) wanted.add(seed)
+    }
+    for (const address of this.#ownAddresses) wanted.delete(address)
+    return wanted
+  }
+
+  #dial(address: string): void {
+    const links: PeerLinks = {
+      small: this.#createLink(address, 'small', () => links),
+      bulk: this.#createLink(address, 'bulk', () => links),
+      gossiping: false,
+      acceptsWrites: false
+    }
+    this.#dialed.set(address, links)
+    links.small.start()
+  }
+
+  #createLink(address: string, channel: Channel, links: () => PeerLinks): PeerLink {
+    const { self, keys, random, transport, clock, timers, log } = this.#options
+    return new PeerLink({
+      address,
+      channel,
+      transport,
+      clock,
+      timers,
+      random,
+      log,
+      handshake: { self, keys, random },
+      epoch: () => this.#cluster.ring.epoch,
+      events: {
+        onDialing: (nonce) => {
+          this.#ownNonces.push(nonce)
+          if (this.#ownNonces.length > ownNoncesMax) this.#ownNonces.shift()
+        },
+        onReady: (link, peer) => this.#linkReady(links(), link, peer.nodeId),
+        onHeard: (link) => {
+          if (link.peerId !== null) this.#detector.heard(link.peerId, clock.monotonic())
+        },
+        onDown: (_link, reason) => this.#linkDown(links(), reason),
+        onRefused: (link, code, detail) => {
+          if (code === 'itself') this.#isMyself(link.address)
+          else this.#refusals.refused(link.address, code, detail)
+        }
+      }
+    })
+  }
+
+  #linkReady(links: PeerLinks, link: PeerLink, id: string): void {
+    if (link.channel === 'small') links.bulk.start()
+    if (!links.small.isReady || !links.bulk.isReady) return
+    const other = this.#ready.get(id)
+    const advertised = this.#cluster.member(id)?.peer
+    // Two ways to one node: the address that it tells the others wins over a seed's.
+    if (other !== undefined && other !== links && links.small.address !== advertised) return
+    const { clock, log } = this.#options
+    this.#ready.set(id, links)
+    links.acceptsWrites = true
+    this.#detector.connected(id, clock.monotonic())
+    this.#detector.heard(id, clock.monotonic())
+    log.info({ peer: id, address: link.address }, 'peer is up')
+    this.#gossip(links, () => this.clusterChanged())
+  }
+
+  #linkDown(links: PeerLinks, reason: string): void {
+    for (const [id, ready] of this.#ready) {
+      if (ready !== links) continue
+      this.#ready.delete(id)
+      this.#detector.disconnected(id, this.#options.clock.monotonic())
+      this.#options.log.warn({ peer: id, address: links.small.address, reason }, 'peer is down')
+    }
+  }
+
+  #drop(address: string, links: PeerLinks, reason: string): void {
+    this.#dialed.delete(address)
+    links.small.close(reason)
+    links.bulk.close(reason)
+    for (const [id, ready] of this.#ready) {
+      if (ready !== links) continue
+      this.#ready.delete(id)
+      this.#detector.disconnected(id, this.#options.clock.monotonic())
+    }
+  }
+
+  #isMyself(address: string): void {
+    this.#ownAddresses.add(address)
+    this.clusterChanged()
+  }
+
+  #isOwnNonce(nonce: Uint8Array): boolean {
+    return this.#ownNonces.some((own) => Buffer.compare(own, nonce) === 0)
+  }
+
+  #beat(): void {
+    const { timers, random, acceptsWrites } = this.#options
+    for (const links of this.#ready.values()) {
+      const { digest } = this.#cluster
+      const ping: Request = { kind: 'ping', documentDigest: digest, acceptsWrites: acceptsWrites() }
+      links.small.request(ping, silenceMs, (outcome) => {
+        if (outcome.kind !== 'pong') return
+        links.acceptsWrites = outcome.acceptsWrites
+        if (outcome.documentDigest !== this.#cluster.digest) this.#gossip(links, () => {})
+      })
+    }
+    const delayMs = heartbeatMs * (0.9 + random.fraction() / 5)
+    this.#heartbeat = timers.set(() => this.#beat(), delayMs)
+  }
+
+  /**
+   * Asks first and tells afterwards: a new node learns what the cluster is before it says what it takes itself for.
+   * Nothing is sent where both documents are the same already.
+   */
+  #gossip(links: PeerLinks, callback: () => void): void {
+    if (links.gossiping) {
+      callback()
+      return
+    }
+    links.gossiping = true
+    const finish = () => {
+      links.gossiping = false
+      callback()
+    }
+    links.small.request({ kind: 'gossip', document: null }, gossipTimeoutMs, (outcome) => {
+      if (outcome.kind !== 'gossiped') return finish()
+      this.#cluster.merge(outcome.document)
+      this.#cluster.announceSelf()
+      const { document } = this.#cluster
+      links.small.request({ kind: 'gossip', document }, gossipTimeoutMs, (answer) => {
+        if (answer.kind === 'gossiped') this.#cluster.merge(answer.document)
+        finish()
+      })
+    })
+  }
+}

@@ -1,0 +1,116 @@
+import { statfs } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { collectDefaultMetrics } from 'prom-client'
+import { messageBytesMax } from '../core/limits.ts'
+import type { Log } from '../core/ports.ts'
+import { openLevel } from '../storage/level.ts'
+import { parseAddress } from './address.ts'
+import { packageVersion } from './cli/package-root.ts'
+import type { Config } from './config/schema.ts'
+import { type HttpServer, startHttpServer } from './http/http-server.ts'
+import { createLog } from './log.ts'
+import { createNode, type Node } from './node.ts'
+import { createGrpcTransport } from './peer/grpc-transport.ts'
+import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
+
+const keepaliveMs = 5000
+
+/**
+ * Runs one node in this process until SIGTERM or SIGINT, or until its storage fails. Resolves after a clean stop.
+ *
+ * Errors: AnnealError where the node cannot start: its data directory, its addresses, its settings.
+ */
+export async function runNode(config: Config): Promise<void> {
+  const log = createLog({
+    level: config.log.level,
+    pretty: config.log.pretty,
+    node: config.node.id
+  })
+  const stopping = untilStopped(log)
+  const settled = withAdvertisedAddresses(config)
+  const database = await openLevel(join(config.node.data, 'db'), config.storage)
+  const node = await createNode({
+    clock: systemClock,
+    timers: systemTimers,
+    random: systemRandom,
+    transport: createGrpcTransport({ messageBytesMax, keepaliveMs }),
+    database,
+    log,
+    config: settled,
+    release: packageVersion,
+    readDisk: () => readDisk(config.node.data),
+    onFailure: (error) => {
+      log.error({ reason: error.message }, 'the node stops')
+      process.exitCode = 1
+      stopping.stop('storage failure')
+    }
+  })
+  collectDefaultMetrics({ register: node.metrics.registry, prefix: 'anneal_' })
+  let http: HttpServer
+  try {
+    http = await startHttpServer(node)
+    await node.start()
+  } catch (thrown) {
+    await node.stop()
+    throw thrown
+  }
+  log.info(
+    {
+      http: http.address,
+      peer: settled.node.peer,
+      data: config.node.data,
+      release: packageVersion
+    },
+    'serving'
+  )
+  await stopping.requested
+  await stop(node, http, config.http.drainMs)
+  log.info({}, 'stopped')
+}
+
+/** Not ready first, then the requests in progress, then the peers, then the mark of a clean stop. */
+async function stop(node: Node, http: HttpServer, drainMs: number): Promise<void> {
+  node.beginStop()
+  await http.close(drainMs)
+  await node.stop()
+}
+
+function untilStopped(log: Log): { readonly requested: Promise<void>; stop(reason: string): void } {
+  let resolve: () => void = () => {}
+  const requested = new Promise<void>((done) => {
+    resolve = done
+  })
+  const stop = (reason: string) => {
+    log.info({ reason }, 'stopping')
+    resolve()
+  }
+  // Further signals change nothing: the stop is under way and bounded in time.
+  process.once('SIGTERM', () => stop('SIGTERM'))
+  process.once('SIGINT', () => stop('SIGINT'))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {})
+  return { requested, stop }
+}
+
+/** Nobody can connect to a wildcard address: where one is listened on, others are told the name of this machine. */
+function withAdvertisedAddresses(config: Config): Config {
+  const { node } = config
+  return {
+    ...config,
+    node: {
+      ...node,
+      advertiseHttp: node.advertiseHttp ?? reachable(node.http),
+      advertisePeer: node.advertisePeer ?? reachable(node.peer)
+    }
+  }
+}
+
+function reachable(address: string): string {
+  const { host, port } = parseAddress(address)
+  return host === '0.0.0.0' || host === '::' ? `${hostname()}:${port}` : address
+}
+
+async function readDisk(directory: string) {
+  const { bavail, blocks, bsize } = await statfs(directory)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
