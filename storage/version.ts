@@ -65,6 +65,8 @@ export function hashContent(dot: Dot, payload: Payload): Uint8Array {
 
 /** 16 bytes that are equal exactly where two replicas hold the same versions. Pasts do not take part. */
 export function hashObject(versions: Versions): Uint8Array {
+  const [first] = versions
+  if (first !== undefined && versions.length === 1) return first.contentHash
   return hash128(...versions.map((version) => version.contentHash))
 }
 
