@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
@@ -78,8 +78,11 @@ describe('gRPC transport: a peer that is gone', () => {
 
   test('silent from the start: given up after the connect timeout', limit, async () => {
     const sockets = openSockets()
-    const accepted: Socket[] = []
-    const silent = createServer((socket) => accepted.push(socket.on('error', () => {})))
+    let left = (): void => {}
+    const gone = new Promise<void>((resolve) => {
+      left = resolve
+    })
+    const silent = createServer((socket) => socket.resume().on('close', left))
     await once(silent.listen(0, '127.0.0.1'), 'listening')
     const address = silent.address()
     assert.ok(typeof address === 'object' && address !== null)
@@ -91,7 +94,7 @@ describe('gRPC transport: a peer that is gone', () => {
     const { recorder } = dial(`127.0.0.1:${address.port}`, hasty)
     await journal.until(() => recorder.isClosed)
     assert.match(recorder.closeReason ?? '', /did not answer within 50 ms/)
-    for (const socket of accepted) socket.destroy()
+    await gone
     silent.close()
     await untilSockets(sockets)
   })
@@ -180,6 +183,22 @@ describe('gRPC transport: strangers on the port', () => {
     assert.equal(headers[':status'], 415)
     session.destroy()
     await stillServes()
+  })
+
+  test('a peer may send more than the 64 KiB of HTTP/2 before it hears back', limit, async () => {
+    const session = connectHttp2(`http://${listener.address}`)
+    const request = session.request({
+      ':method': 'POST',
+      ':path': exchangePath,
+      'content-type': 'application/grpc',
+      'anneal-channel': 'bulk'
+    })
+    request.on('error', () => {})
+    while ((session.remoteSettings.initialWindowSize ?? 0) < 1024 * 1024) {
+      await once(session, 'remoteSettings')
+    }
+    while ((session.state.remoteWindowSize ?? 0) < 1024 * 1024) await setImmediate()
+    session.destroy()
   })
 
   test('calls that are not ours are told so', limit, async () => {

@@ -1,0 +1,179 @@
+import { MemoryLevel } from 'memory-level'
+import type { Timers } from '../../core/ports.ts'
+import type { Database, DatabaseOperation } from '../../storage/database.ts'
+import { adaptLevel } from '../../storage/level.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** What lies on a platter: rows by their key as a string of characters below 256. */
+export type DiskImage = Map<string, Buffer>
+
+export interface SimDiskOptions {
+  readonly image: DiskImage
+  readonly random: SeededRandom
+  /** How long a batch takes, drawn anew for each. */
+  readonly writeMs: { readonly min: number; readonly max: number }
+}
+
+interface Unsynced {
+  readonly operations: readonly DatabaseOperation[]
+}
+
+/**
+ * The disk of one node: memory-level in front, and beside it what would be left if the power failed now. A batch takes
+ * virtual time; what was not synced may be lost, from its end. After a write error nothing more reaches the platter,
+ * whatever is reported, as a log with a hole in it is read up to the hole.
+ */
+export class SimDisk {
+  readonly #random: SeededRandom
+  readonly #writeMs: SimDiskOptions['writeMs']
+  readonly #history = new Map<string, Buffer>()
+  #image: DiskImage
+  #unsynced: Unsynced[] = []
+  #level: MemoryLevel<Buffer, Buffer> | null = null
+  #session = 0
+  #failNextBatch = false
+  #full = false
+  #holed = false
+
+  constructor(options: SimDiskOptions) {
+    this.#image = new Map(options.image)
+    this.#random = options.random
+    this.#writeMs = options.writeMs
+  }
+
+  /** Opens the database for one life of the node; batches wait on that life's timers. */
+  async open(timers: Timers): Promise<Database> {
+    const session = ++this.#session
+    this.#holed = false
+    const level = new MemoryLevel<Buffer, Buffer>({
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer',
+      storeEncoding: 'buffer'
+    })
+    await level.open()
+    const database = adaptLevel(level)
+    const rows = [...this.#image].map(
+      ([id, value]) => ({ type: 'put', key: Buffer.from(id, 'latin1'), value }) as const
+    )
+    if (rows.length > 0) await database.batch(rows, { sync: true })
+    this.#level = level
+    return {
+      getSync: (key) => database.getSync(key),
+      slice: (from, to, limit) => database.slice(from, to, limit),
+      batch: (operations, { sync }) => this.#batch(session, database, timers, operations, sync),
+      close: async () => {
+        if (session !== this.#session) return
+        this.#sync()
+        await database.close()
+      }
+    }
+  }
+
+  /** The power fails: unsynced batches are lost from some point on, and one in flight may or may not have arrived. */
+  crash(): void {
+    this.#session++
+    const kept = this.#random.int(this.#unsynced.length + 1)
+    for (const { operations } of this.#unsynced.slice(0, kept)) this.#apply(operations)
+    this.#unsynced = []
+    this.#level = null
+  }
+
+  /** A copy of what a power failure would leave for certain. */
+  copy(): DiskImage {
+    return new Map(this.#image)
+  }
+
+  /** Only while the node is down. */
+  replace(image: DiskImage): void {
+    this.#image = new Map(image)
+    this.#unsynced = []
+  }
+
+  failNextBatch(): void {
+    this.#failNextBatch = true
+  }
+
+  setFull(full: boolean): void {
+    this.#full = full
+  }
+
+  get isFull(): boolean {
+    return this.#full
+  }
+
+  /** Makes something else of one object row at random, behind the back of the node. Answers whether there was one. */
+  async tamper(how: 'forget' | 'flip' | 'old'): Promise<boolean> {
+    const ids = [...this.#image.keys()].filter((id) => id.startsWith('o'))
+    if (ids.length === 0) return false
+    const id = this.#random.pick(ids.sort())
+    const key = Buffer.from(id, 'latin1')
+    const value =
+      how === 'forget' ? null : how === 'flip' ? this.#flipped(id) : this.#history.get(id)
+    if (value === undefined) return false
+    if (value === null) {
+      this.#image.delete(id)
+      await this.#level?.del(key)
+    } else {
+      this.#image.set(id, value)
+      await this.#level?.put(key, value)
+    }
+    return true
+  }
+
+  #flipped(id: string): Buffer | undefined {
+    const value = this.#image.get(id)
+    if (value === undefined) return undefined
+    const flipped = Buffer.from(value)
+    const at = this.#random.int(flipped.length)
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << this.#random.int(8))
+    return flipped
+  }
+
+  #batch(
+    session: number,
+    database: Database,
+    timers: Timers,
+    operations: DatabaseOperation[],
+    sync: boolean
+  ): Promise<void> {
+    const fails = this.#failNextBatch || this.#full
+    this.#failNextBatch = false
+    if (fails) this.#holed = true
+    // From the moment it is handed over, a crash may find the batch on the platter, or not.
+    const entry: Unsynced = { operations }
+    if (!this.#holed) this.#unsynced.push(entry)
+    const delayMs = this.#random.between(this.#writeMs.min, this.#writeMs.max)
+    return new Promise((resolve, reject) => {
+      timers.set(() => {
+        if (session !== this.#session) return
+        if (fails)
+          return reject(new Error(this.#full ? 'no space left on device' : 'input/output error'))
+        database.batch(operations, { sync }).then(() => {
+          if (session !== this.#session) return
+          if (sync && !this.#holed) this.#syncUpTo(entry)
+          resolve()
+        }, reject)
+      }, delayMs)
+    })
+  }
+
+  #syncUpTo(entry: Unsynced): void {
+    const end = this.#unsynced.indexOf(entry) + 1
+    for (const { operations } of this.#unsynced.splice(0, end)) this.#apply(operations)
+  }
+
+  #sync(): void {
+    for (const { operations } of this.#unsynced) this.#apply(operations)
+    this.#unsynced = []
+  }
+
+  #apply(operations: readonly DatabaseOperation[]): void {
+    for (const operation of operations) {
+      const id = operation.key.toString('latin1')
+      const before = this.#image.get(id)
+      if (before !== undefined) this.#history.set(id, before)
+      if (operation.type === 'put') this.#image.set(id, operation.value)
+      else this.#image.delete(id)
+    }
+  }
+}
