@@ -94,7 +94,7 @@ export class DataService {
     const result = await reads.read(objectKey, {
       r: request.r ?? cluster.propertiesOf(bucket).r ?? defaults.r,
       timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
-      atLeast: seen === null ? null : seen.vector
+      atLeast: seen
     })
     const { answered, asked } = result
     return viewOf(keys, objectKey, result.versions, this.#options.clock.now(), { answered, asked })

@@ -87,6 +87,11 @@ export const configSchema = Type.Object(
           256,
           'Equal ranges of the ring; fixed when the cluster is created.'
         ),
+        heartbeatMs: durationMs(
+          { minimum: 100, maximum: 60_000 },
+          1000,
+          'How often nodes tell each other that they are up; three missed ones, and a node counts as down.'
+        ),
         expectedNodes: integer(
           { minimum: 0, maximum: membersMax },
           0,

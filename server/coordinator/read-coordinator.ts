@@ -6,8 +6,9 @@ import type { ReadRepair } from '../../repair/read-repair.ts'
 import type { QuorumSpec } from '../../ring/cluster-document.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import { decodeForeignObject } from '../../storage/object-codec.ts'
-import { contextOf, hashObject, type Versions } from '../../storage/version.ts'
-import { descends, type VersionVector } from '../../storage/version-vector.ts'
+import { contextOf, hashObject, latestTimeOf, type Versions } from '../../storage/version.ts'
+import { descends } from '../../storage/version-vector.ts'
+import type { CausalContext } from '../context-token.ts'
 import { nothingHash } from '../local-replica.ts'
 import type { Outcome } from '../peer/peer-link.ts'
 import {
@@ -22,8 +23,8 @@ import { type ReadAnswer, type ReadDecision, ReadTally } from './read-tally.ts'
 export interface ReadOptions {
   readonly r: QuorumSpec
   readonly timeoutMs: number
-  /** The answer must know all of this; null where anything will do. */
-  readonly atLeast: VersionVector | null
+  /** What the answer must know of; null where anything will do. */
+  readonly atLeast: CausalContext | null
 }
 
 export interface ReadResult {
@@ -226,7 +227,7 @@ class ReadOperation {
 
   #answer(versions: Versions): void {
     const { atLeast } = this.#options
-    if (atLeast !== null && !descends(contextOf(versions), atLeast)) {
+    if (atLeast !== null && !this.#isNewEnough(versions, atLeast)) {
       const more = this.#tally.widen()
       if (more !== null) return this.#ask(more)
       return this.#fail(
@@ -241,6 +242,15 @@ class ReadOperation {
     if (policy.mode === 'sync' && this.#tally.complete)
       this.#answerAfterRepair(result, policy.waitMs)
     else this.#settle(() => this.#resolve(result))
+  }
+
+  /**
+   * Where the latest write wins, earlier ones are dropped without a trace in any past; there a time that is no earlier
+   * says that what was seen is there or has given way.
+   */
+  #isNewEnough(versions: Versions, { vector, timeMs }: CausalContext): boolean {
+    if (descends(contextOf(versions), vector)) return true
+    return this.#context.local.mode(this.#key) === 'lww' && latestTimeOf(versions) >= timeMs
   }
 
   #answerAfterRepair(result: ReadResult, waitMs: number): void {

@@ -64,6 +64,7 @@ export class SimDisk {
       close: async () => {
         if (session !== this.#session) return
         this.#sync()
+        this.#level = null
         await database.close()
       }
     }
@@ -91,6 +92,12 @@ export class SimDisk {
 
   failNextBatch(): void {
     this.#failNextBatch = true
+  }
+
+  /** No more errors from now on; what a past one has torn stays torn until the database is opened anew. */
+  heal(): void {
+    this.#failNextBatch = false
+    this.#full = false
   }
 
   setFull(full: boolean): void {

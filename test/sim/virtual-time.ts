@@ -67,7 +67,7 @@ export class VirtualTime {
   /** Lets everything happen up to `untilMs`, counted from the start of virtual time. */
   async run(untilMs: number): Promise<void> {
     await this.#runUntil(() => false, untilMs)
-    if (untilMs > this.#nowMs) this.#nowMs = untilMs
+    this.#nowMs = Math.max(this.#nowMs, Math.floor(untilMs * ticksPerMs) / ticksPerMs)
   }
 
   /** Lets `durationMs` pass. */

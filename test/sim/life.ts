@@ -1,0 +1,225 @@
+import type { Node } from '../../server/node.ts'
+import { decodeRow } from '../../storage/row-codec.ts'
+import { formatDot } from '../../storage/version-vector.ts'
+import { FaultInjector } from './fault-injector.ts'
+import type { KeyHistory, WriteId } from './key-history.ts'
+import { describeParameters, drawParameters, type LifeParameters } from './life-parameters.ts'
+import { SimCluster } from './sim-cluster.ts'
+import { probeWithOldEpoch } from './stale-peer.ts'
+import { bucket, Workload } from './workload.ts'
+
+/** Something that must never happen, and happened. */
+export interface Violation {
+  readonly atMs: number
+  readonly invariant: string
+  readonly detail: string
+  /** The history of the key, as lines for people; empty where no key is concerned. */
+  readonly timeline: readonly string[]
+}
+
+export interface LifeReport {
+  readonly seed: number
+  readonly parameters: string
+  readonly violations: readonly Violation[]
+  readonly virtualMs: number
+  readonly operations: number
+  readonly acknowledged: number
+  readonly failed: number
+  readonly faults: number
+  /** Digest of every message and its moment: equal seeds give equal digests. */
+  readonly traceDigest: string
+}
+
+const readyLimitMs = 120_000
+const operationLimitMs = 60_000
+const boundsEveryMs = 5000
+const readTriesMax = 3
+const repairMs = 10_000
+const violationsMax = 5
+const pendingBytesMax = 64 * 1024 * 1024
+const inFlightMax = 4096
+
+/** One life of a cluster: faults and clients, then no more faults, then the reckoning. */
+export async function live(seed: number, overrides: Partial<LifeParameters> = {}): Promise<LifeReport> {
+  const life = new Life({ ...drawParameters(seed), ...overrides })
+  await life.run()
+  return life.report()
+}
+
+class Life {
+  readonly #parameters: LifeParameters
+  readonly #cluster: SimCluster
+  readonly #faults: FaultInjector
+  readonly #workload: Workload
+  readonly #violations: Violation[] = []
+
+  constructor(parameters: LifeParameters) {
+    this.#parameters = parameters
+    const { heartbeatMs, durability, latencyMaxMs, diskMaxMs } = parameters
+    this.#cluster = new SimCluster({
+      seed: parameters.seed,
+      nodes: parameters.nodes,
+      settings: [`cluster.heartbeatMs=${heartbeatMs}`, `durability=${durability}`],
+      latencyMs: { minMs: Math.min(0.2, latencyMaxMs / 10), maxMs: latencyMaxMs },
+      diskMs: { min: 0.05, max: diskMaxMs },
+      clockOffsetMsMax: parameters.clockOffsetMaxMs,
+      driftPpmMax: parameters.driftPpmMax
+    })
+    this.#faults = new FaultInjector(this.#cluster, parameters)
+    this.#workload = new Workload({
+      cluster: this.#cluster,
+      parameters,
+      violation: (invariant, detail, history) => this.#violate(invariant, detail, history),
+      nothingForgotten: () => !this.#faults.forgotten
+    })
+  }
+
+  async run(): Promise<void> {
+    const { time } = this.#cluster
+    if (!(await this.#cluster.start(readyLimitMs))) {
+      return this.#violate('liveness', 'the cluster did not get ready')
+    }
+    await this.#setMode()
+    this.#faults.start()
+    this.#workload.start()
+    this.#watchBounds()
+    await time.run(this.#parameters.durationMs)
+    this.#workload.stop()
+    this.#faults.heal()
+    if (this.#violations.length > 0) return
+    await this.#liveness()
+  }
+
+  report(): LifeReport {
+    const { operations, acknowledged, failed } = this.#workload.report
+    return {
+      seed: this.#parameters.seed,
+      parameters: describeParameters(this.#parameters),
+      violations: this.#violations,
+      virtualMs: this.#cluster.time.nowMs,
+      operations,
+      acknowledged,
+      failed,
+      faults: this.#faults.events.length,
+      traceDigest: this.#cluster.network.traceDigest
+    }
+  }
+
+  async #setMode(): Promise<void> {
+    if (this.#parameters.mode === 'siblings') return
+    const properties = { conflict: 'lww', ttlSeconds: null, r: null, w: null } as const
+    this.#nodes[0]?.cluster.setBucket(bucket, properties)
+    const known = () => this.#nodes.every(({ cluster }) => cluster.propertiesOf(bucket).conflict === 'lww')
+    if (!(await this.#cluster.time.runUntil(known, readyLimitMs))) {
+      this.#violate('liveness', 'the properties of a bucket did not reach every node')
+    }
+  }
+
+  /** Faults have ended: every operation succeeds again within bounded time, and nothing acknowledged is gone. */
+  async #liveness(): Promise<void> {
+    const { time } = this.#cluster
+    if (!(await this.#cluster.untilReady(readyLimitMs))) {
+      return this.#violate('liveness', `not all nodes are ready ${readyLimitMs} ms after the last fault`)
+    }
+    await time.runUntil(() => this.#workload.active === 0, operationLimitMs)
+    if (this.#workload.active > 0) this.#violate('liveness', 'an operation never ended')
+    const refused = await this.#cluster.settle(probeWithOldEpoch(this.#cluster))
+    if (!refused) this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
+    for (const history of this.#workload.histories.values()) {
+      if (this.#violations.length >= violationsMax) return
+      await this.#reckon(history)
+    }
+    this.#checkDots()
+    this.#checkBounds(0)
+  }
+
+  /** Reads the key from all replicas, settles it with one write, and sees that write on every node. */
+  async #reckon(history: KeyHistory): Promise<void> {
+    const nodes = this.#nodes
+    const reader = this.#cluster.random.pick(nodes)
+    // A replica whose row is damaged gives no answer, but is given a copy after the first read that meets it.
+    let shown: readonly WriteId[] | null = null
+    for (let tries = 0; shown === null && tries < readTriesMax; tries++) {
+      shown = await this.#cluster.settle(this.#workload.read(reader, history, 'all', 0), operationLimitMs)
+      if (shown === null) await this.#cluster.time.advance(repairMs)
+    }
+    if (shown === null) return this.#violate('liveness', 'a read from all replicas failed after the faults', history)
+    for (const detail of history.judgeEnd(shown, this.#copiesLost)) {
+      this.#violate('survival', detail, history)
+    }
+    const view = await this.#cluster.settle(reader.data.get(bucket, history.name, { r: 'all' }))
+    const record = this.#workload.beginAfter(reader, history, 'put', history.closure(shown), false)
+    const context = view.context ?? undefined
+    const settled = await this.#cluster.settle(this.#workload.put(reader, history, record, context, 'all'))
+    if (!settled) return this.#violate('liveness', 'a write to all replicas failed after the faults', history)
+    for (const node of nodes) {
+      const seen = await this.#cluster.settle(this.#workload.read(node, history, 1, 0))
+      if (seen?.length === 1 && seen[0] === record.id) continue
+      if (this.#parameters.mode === 'lww' && seen?.length === 1) continue
+      this.#violate('convergence', `${node.id} shows ${seen?.join(', ') || 'nothing'} after write ${record.id} reached all replicas`, history)
+    }
+  }
+
+  // With `os`, a crash loses what was acknowledged, on any number of nodes; otherwise only the victim forgets.
+  get #copiesLost(): number {
+    if (!this.#faults.forgotten) return 0
+    return this.#parameters.durability === 'os' ? Number.POSITIVE_INFINITY : 1
+  }
+
+  /** No dot stands for two payloads, on any disk. */
+  #checkDots(): void {
+    const payloads = new Map<string, string>()
+    for (const { disk } of this.#cluster.nodes) {
+      for (const [id, bytes] of disk.copy()) {
+        if (!id.startsWith('o')) continue
+        for (const version of this.#versionsOf(id, bytes)) {
+          const dot = formatDot(version.dot)
+          const hash = Buffer.from(version.contentHash).toString('hex')
+          if ((payloads.get(dot) ?? hash) !== hash) this.#violate('dots', `dot ${dot} stands for two payloads`)
+          payloads.set(dot, hash)
+        }
+      }
+    }
+  }
+
+  #versionsOf(id: string, bytes: Buffer) {
+    try {
+      return decodeRow(Buffer.from(id, 'latin1'), bytes).versions
+    } catch {
+      // Damaged on purpose.
+      return []
+    }
+  }
+
+  #watchBounds(): void {
+    this.#cluster.time.schedule(() => {
+      this.#checkBounds(inFlightMax)
+      if (this.#cluster.time.nowMs < this.#parameters.durationMs) this.#watchBounds()
+    }, boundsEveryMs)
+  }
+
+  #checkBounds(inFlight: number): void {
+    for (const { id, peers, store } of this.#nodes) {
+      const idle = inFlight === 0 ? this.#cluster.nodes.length * 4 : inFlight
+      if (peers.inFlight > idle) this.#violate('bounds', `${id} has ${peers.inFlight} requests in flight`)
+      if (store.pendingBytes > pendingBytesMax) this.#violate('bounds', `${id} holds ${store.pendingBytes} unwritten bytes`)
+    }
+  }
+
+  get #nodes(): Node[] {
+    return this.#cluster.nodes.flatMap(({ node }) => (node === null ? [] : [node]))
+  }
+
+  #violate(invariant: string, detail: string, history?: KeyHistory): void {
+    if (this.#violations.length >= violationsMax) return
+    const atMs = this.#cluster.time.nowMs
+    this.#violations.push({ atMs, invariant, detail, timeline: history ? this.#timelineOf(history) : [] })
+  }
+
+  /** What happened to the key and around it, in order. */
+  #timelineOf(history: KeyHistory): string[] {
+    return [...history.events, ...this.#faults.events.map(({ atMs, text }) => ({ atMs, text: `-- ${text}` }))]
+      .sort((a, b) => a.atMs - b.atMs)
+      .map(({ atMs, text }) => `${(atMs / 1000).toFixed(3).padStart(9)} s  ${text}`)
+  }
+}

@@ -1,0 +1,295 @@
+import { AnnealError } from '../../core/errors.ts'
+import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import type { KeyView } from '../../server/data-service.ts'
+import type { Node } from '../../server/node.ts'
+import { KeyHistory, type WriteId, type WriteRecord } from './key-history.ts'
+import type { LifeParameters } from './life-parameters.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import type { SimCluster } from './sim-cluster.ts'
+
+export const bucket = 'life'
+const replicasMax = 3
+const largeBytes = 6000
+const rememberedMax = 12
+const clientTimeoutMs = 15_000
+
+/** What a client has been given, and what it had been shown by then. */
+interface Knowledge {
+  readonly key: string
+  readonly token: string
+  readonly seen: ReadonlySet<WriteId>
+}
+
+export interface WorkloadReport {
+  operations: number
+  acknowledged: number
+  failed: number
+}
+
+export interface WorkloadOptions {
+  readonly cluster: SimCluster
+  readonly parameters: LifeParameters
+  readonly violation: (invariant: string, detail: string, history: KeyHistory) => void
+  /** Whether no node has lost anything so far that it had confirmed. */
+  readonly nothingForgotten: () => boolean
+}
+
+/**
+ * Clients that read, write with and without what they have read, delete, and try again after unknown outcomes, on few
+ * hot and many cold keys; everything that they are shown is held against the true history.
+ */
+export class Workload {
+  readonly histories = new Map<string, KeyHistory>()
+  readonly report: WorkloadReport = { operations: 0, acknowledged: 0, failed: 0 }
+  readonly #options: WorkloadOptions
+  readonly #random: SeededRandom
+  readonly #knowledge: Knowledge[] = []
+  #lastId = 0
+  #stopped = false
+  #active = 0
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options
+    this.#random = options.cluster.random.fork('workload')
+    const { hotKeys, coldKeys, mode } = options.parameters
+    for (let i = 0; i < hotKeys + coldKeys; i++) {
+      const name = i < hotKeys ? `hot/${i}` : `cold/${i}`
+      this.histories.set(name, new KeyHistory(name, mode))
+    }
+  }
+
+  get active(): number {
+    return this.#active
+  }
+
+  start(): void {
+    for (let i = 0; i < this.#options.parameters.clients; i++) this.#later()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #later(): void {
+    const { cluster, parameters } = this.#options
+    cluster.time.schedule(() => {
+      if (this.#stopped) return
+      void this.#operate().finally(() => this.#later())
+    }, this.#random.between(0, 2 * parameters.pauseMs))
+  }
+
+  async #operate(): Promise<void> {
+    const node = this.#anyNode()
+    if (node === null) return
+    const history = this.#anyKey()
+    this.#active++
+    this.report.operations++
+    try {
+      const dice = this.#random.int(100)
+      if (dice < 40) await this.read(node, history)
+      else if (dice < 85) await this.#write(node, history)
+      else if (dice < 95) await this.#delete(node, history)
+      else await this.#writeWithForeignContext(node, history)
+    } finally {
+      this.#active--
+    }
+  }
+
+  /** One read, judged. Answers with what was shown, or null where it failed. */
+  async read(
+    node: Node,
+    history: KeyHistory,
+    r = this.#quorum(),
+    contextProbability = 0.2
+  ): Promise<readonly WriteId[] | null> {
+    const { violation, nothingForgotten } = this.#options
+    const invokedMs = this.#nowMs
+    const before = this.#pick(history, contextProbability)
+    const remembered = nothingForgotten()
+    try {
+      const view = await this.#answerOf(node.data.get(bucket, history.name, { r, context: before?.token }))
+      const shown = idsOf(view)
+      history.note(this.#nowMs, `${node.id}: read r=${r} shows ${shown.join(', ') || view.state} (${view.answered} of ${view.asked})`)
+      const least = typeof r === 'number' ? r : r === 'all' ? replicasMax : r === 'quorum' ? 2 : 1
+      if (view.answered < least) violation('quorum', `a read with r=${r} was answered with ${view.answered} replicas`, history)
+      const observed = { node: node.id, invokedMs, shown, replicas: view.answered }
+      const wrong = history.judge(observed, { n: replicasMax, nothingForgotten: remembered && nothingForgotten() })
+      for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
+      this.#remember(history, view.context, history.closure(shown))
+      return shown
+    } catch (thrown) {
+      this.#failed(history, thrown, `${node.id}: read r=${r}`)
+      return null
+    }
+  }
+
+  async #write(node: Node, history: KeyHistory): Promise<void> {
+    const known = this.#pick(history, 0.7)
+    const record = this.#begin(node, history, 'put', known, false)
+    await this.put(node, history, record, known?.token, this.#quorum())
+  }
+
+  async put(
+    node: Node,
+    history: KeyHistory,
+    record: WriteRecord,
+    context: string | undefined,
+    w: QuorumSpec
+  ): Promise<boolean> {
+    const value = payloadOf(record.id, this.#options.parameters.largeValues && this.#random.chance(0.3))
+    try {
+      const put = { value, contentType: 'text/plain', meta: [], context, w }
+      const receipt = await this.#answerOf(node.data.put(bucket, history.name, put))
+      this.#acknowledged(history, record, receipt.context, receipt.answered, w)
+      return true
+    } catch (thrown) {
+      history.fail(record, this.#nowMs, this.#failed(history, thrown, `${node.id}: put ${record.id}`))
+      return false
+    }
+  }
+
+  async #delete(node: Node, history: KeyHistory): Promise<void> {
+    if (!this.#options.parameters.deletes) return
+    const known = this.#pick(history, 0.8)
+    const record = this.#begin(node, history, 'delete', known, known === null)
+    const w = this.#quorum()
+    try {
+      const request = { context: known?.token, w }
+      const receipt = await this.#answerOf(node.data.delete(bucket, history.name, request))
+      this.#acknowledged(history, record, receipt.context, receipt.answered, w)
+    } catch (thrown) {
+      history.fail(record, this.#nowMs, this.#failed(history, thrown, `${node.id}: delete ${record.id}`))
+    }
+  }
+
+  /** A context of another key must be refused: accepted, it would overwrite what nobody has seen. */
+  async #writeWithForeignContext(node: Node, history: KeyHistory): Promise<void> {
+    const foreign = this.#knowledge.find(({ key }) => key !== history.name)
+    if (foreign === undefined) return
+    const record = this.#begin(node, history, 'put', null, false)
+    try {
+      const value = payloadOf(record.id, false)
+      const put = { value, contentType: 'text/plain', meta: [], context: foreign.token }
+      const receipt = await this.#answerOf(node.data.put(bucket, history.name, put))
+      this.#acknowledged(history, record, receipt.context, receipt.answered, 2)
+      this.#options.violation('context', `${node.id} took a context of ${foreign.key} for ${history.name}`, history)
+    } catch (thrown) {
+      history.fail(record, this.#nowMs, AnnealError.from(thrown).code)
+    }
+  }
+
+  /** A new write, with what its writer has seen. */
+  #begin(
+    node: Node,
+    history: KeyHistory,
+    kind: 'put' | 'delete',
+    known: Knowledge | null,
+    takesAll: boolean
+  ): WriteRecord {
+    return this.beginAfter(node, history, kind, known?.seen ?? new Set(), takesAll)
+  }
+
+  beginAfter(
+    node: Node,
+    history: KeyHistory,
+    kind: 'put' | 'delete',
+    seen: ReadonlySet<WriteId>,
+    takesAll: boolean
+  ): WriteRecord {
+    const record: WriteRecord = {
+      id: ++this.#lastId,
+      kind,
+      seen,
+      takesAll,
+      invokedMs: this.#nowMs,
+      node: node.id,
+      completedMs: Number.POSITIVE_INFINITY,
+      outcome: 'unknown',
+      confirmed: 0
+    }
+    history.begin(record)
+    return record
+  }
+
+  #acknowledged(history: KeyHistory, record: WriteRecord, token: string, answered: number, w: QuorumSpec): void {
+    this.report.acknowledged++
+    const least = typeof w === 'number' ? w : w === 'all' ? replicasMax : w === 'quorum' ? 2 : 1
+    if (answered < least) {
+      this.#options.violation('quorum', `write ${record.id} with w=${w} was acknowledged by ${answered}`, history)
+    }
+    history.acknowledge(record, this.#nowMs, answered)
+    this.#remember(history, token, new Set([...record.seen, record.id]))
+  }
+
+  /** A node that dies never answers: the client gives up, and the outcome is unknown. */
+  #answerOf<T>(answer: Promise<T>): Promise<T> {
+    const { time } = this.#options.cluster
+    return new Promise((resolve, reject) => {
+      const giveUp = () => reject(new AnnealError('timeout', 'the client has given up'))
+      const timer = time.schedule(giveUp, clientTimeoutMs)
+      answer.then(resolve, reject).finally(() => time.cancel(timer))
+    })
+  }
+
+  #failed(history: KeyHistory, thrown: unknown, what: string): string {
+    this.report.failed++
+    const error = AnnealError.from(thrown)
+    history.note(this.#nowMs, `${what} failed: ${error.code}`)
+    if (error.code === 'internal' && !/database|storage|write/.test(error.message)) {
+      this.#options.violation('error', `${what}: ${error.message}`, history)
+    }
+    return error.code
+  }
+
+  #remember(history: KeyHistory, token: string | null, seen: ReadonlySet<WriteId>): void {
+    if (token === null) return
+    this.#knowledge.push({ key: history.name, token, seen })
+    if (this.#knowledge.length > rememberedMax * this.histories.size) this.#knowledge.shift()
+  }
+
+  /** Something that a client has kept of this key, mostly the latest; null for a client that knows nothing. */
+  #pick(history: KeyHistory, probability: number): Knowledge | null {
+    if (!this.#random.chance(probability)) return null
+    const known = this.#knowledge.filter(({ key }) => key === history.name)
+    if (known.length === 0) return null
+    return this.#random.chance(0.7) ? (known.at(-1) ?? null) : this.#random.pick(known)
+  }
+
+  #anyNode(): Node | null {
+    const up = this.#options.cluster.nodes.flatMap(({ node }) => (node?.isReady ? [node] : []))
+    return up.length === 0 ? null : this.#random.pick(up)
+  }
+
+  #anyKey(): KeyHistory {
+    const all = [...this.histories.values()]
+    const { hotKeys, coldKeys } = this.#options.parameters
+    const hot = coldKeys === 0 || this.#random.chance(0.6)
+    const index = hot ? this.#random.int(hotKeys) : hotKeys + this.#random.int(coldKeys)
+    const history = all[index]
+    if (history === undefined) throw new Error('there is a key for each number')
+    return history
+  }
+
+  #quorum(): QuorumSpec {
+    return this.#random.pick<QuorumSpec>(['quorum', 'quorum', 2, 2, 'one', 'all', 3, 1])
+  }
+
+  get #nowMs(): number {
+    return this.#options.cluster.time.nowMs
+  }
+}
+
+export function payloadOf(id: WriteId, large: boolean): Buffer {
+  return Buffer.from(`${id}:${'x'.repeat(large ? largeBytes : id % 40)}`)
+}
+
+/** The writes whose values a client is shown; a value that is none of ours counts as write -1. */
+export function idsOf(view: KeyView): WriteId[] {
+  return view.siblings.map(({ value }) => {
+    const text = Buffer.from(value ?? []).toString()
+    const match = /^(\d+):(x*)$/.exec(text)
+    if (match === null) return -1
+    const id = Number(match[1])
+    return match[2]?.length === largeBytes || match[2]?.length === id % 40 ? id : -1
+  })
+}
