@@ -153,11 +153,18 @@ export class ByteReader {
       value += (byte & 0x7f) * scale
       if (byte < 0x80) {
         if (value > Number.MAX_SAFE_INTEGER) throw new DecodeError('a number above 2^53')
+        if (byte === 0 && i > 0) throw new DecodeError('a number that is padded with zeros')
         return value
       }
       scale *= 128
     }
     throw new DecodeError('a number of more than 8 bytes')
+  }
+
+  /** Reads over a varint of any value and up to 10 bytes. */
+  skipVarint(): void {
+    for (let i = 0; i < 10; i++) if (this.uint8() < 0x80) return
+    throw new DecodeError('a number of more than 10 bytes')
   }
 
   /** A view, not a copy: it shares memory with the bytes being read. */
@@ -175,10 +182,15 @@ export class ByteReader {
     return this.#buffer.toString('latin1', at, at + length)
   }
 
+  /** Errors: also DecodeError where the bytes are not UTF-8. */
   string(): string {
-    const length = this.varint()
-    const at = this.#take(length)
-    return this.#buffer.toString('utf8', at, at + length)
+    const bytes = this.lengthPrefixed()
+    const text = bytes.toString('utf8')
+    // What cannot be decoded becomes U+FFFD, which may also stand there by right.
+    if (text.includes('\ufffd') && !equalBytes(Buffer.from(text), bytes)) {
+      throw new DecodeError('text that is not UTF-8')
+    }
+    return text
   }
 
   /** Declares the end: trailing bytes mean that writer and reader disagree about the format. */

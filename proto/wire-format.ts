@@ -80,7 +80,7 @@ export class FieldReader {
 
   #skip(): void {
     this.#unread = false
-    if (this.#type === varintType) this.#reader.varint()
+    if (this.#type === varintType) this.#reader.skipVarint()
     else if (this.#type === fixed64Type) this.#reader.bytes(8)
     else if (this.#type === lengthDelimitedType) this.#reader.lengthPrefixed()
     else if (this.#type === fixed32Type) this.#reader.bytes(4)

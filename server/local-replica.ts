@@ -100,19 +100,18 @@ export class LocalReplica {
     const { store, clock, siblingsMax, modeOf } = this.#options
     this.#options.beforeWrite()
     const rules = { mode: modeOf(key), siblingsMax, nowMs: clock.now() }
-    const mutate = () =>
-      store.mutate(key, (current) => {
-        // The merged object goes out whole, so values that are kept apart are read before anything is minted.
-        const held = current && { ...current, versions: store.withValues(key, current.versions) }
-        const result = coordinate(held, write, store.minter, rules)
-        return { next: { versions: result.versions, mintActor: result.mintActor }, result }
-      })
-    try {
-      return mutate()
-    } catch (thrown) {
-      // The store knows now which value is damaged, and leaves it out.
-      if (thrown instanceof DamagedRowError) return mutate()
-      throw thrown
+    for (;;) {
+      try {
+        return store.mutate(key, (current) => {
+          // The merged object goes out whole, so values that are kept apart are read before anything is minted.
+          const held = current && { ...current, versions: store.withValues(key, current.versions) }
+          const result = coordinate(held, write, store.minter, rules)
+          return { next: { versions: result.versions, mintActor: result.mintActor }, result }
+        })
+      } catch (thrown) {
+        // The store knows one damaged value more now and leaves it out; there are no more of them than versions.
+        if (!(thrown instanceof DamagedRowError)) throw thrown
+      }
     }
   }
 

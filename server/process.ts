@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { collectDefaultMetrics } from 'prom-client'
 import { messageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
@@ -9,12 +10,15 @@ import { parseAddress } from './address.ts'
 import { packageVersion } from './cli/package-root.ts'
 import type { Config } from './config/schema.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
-import { createLog } from './log.ts'
+import { createLog, rateLimitedLog } from './log.ts'
 import { createNode, type Node } from './node.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
+import { limitYoungGeneration } from './young-generation.ts'
 
 const keepaliveMs = 5000
+const noticeFraction = 0.1
+const eventLinesPerMinute = 60
 
 /**
  * Runs one node in this process until SIGTERM or SIGINT, or until its storage fails. Resolves after a clean stop.
@@ -22,11 +26,13 @@ const keepaliveMs = 5000
  * Errors: AnnealError where the node cannot start: its data directory, its addresses, its settings.
  */
 export async function runNode(config: Config): Promise<void> {
-  const log = createLog({
+  const lines = createLog({
     level: config.log.level,
     pretty: config.log.pretty,
     node: config.node.id
   })
+  const log = rateLimitedLog(lines, systemClock, eventLinesPerMinute)
+  limitYoungGeneration()
   const stopping = untilStopped(log)
   const settled = withAdvertisedAddresses(config)
   const database = await openLevel(join(config.node.data, 'db'), config.storage)
@@ -69,10 +75,15 @@ export async function runNode(config: Config): Promise<void> {
   log.info({}, 'stopped')
 }
 
-/** Not ready first, then the requests in progress, then the peers, then the mark of a clean stop. */
+/**
+ * Not ready first, with time for load balancers to notice while everything is still served; then the requests in
+ * progress, then the peers, then the mark of a clean stop.
+ */
 async function stop(node: Node, http: HttpServer, drainMs: number): Promise<void> {
   node.beginStop()
-  await http.close(drainMs)
+  const noticeMs = drainMs * noticeFraction
+  await setTimeout(noticeMs)
+  await http.close(drainMs - noticeMs)
   await node.stop()
 }
 

@@ -15,7 +15,7 @@ import { type Actor, addDot, addVector, type VersionVector } from './version-vec
 
 /** A client's write, as the coordinator meets it. */
 export interface Write {
-  /** Null: a tombstone. */
+  /** Null: a tombstone, which has no content type, meta or expiry whatever is said here. */
   readonly value: Uint8Array | null
   readonly contentType: string
   readonly meta: Meta
@@ -53,8 +53,8 @@ export interface CoordinateRules {
 const nothing: Held = { versions: [], mintActor: null }
 
 /**
- * Mints a version and merges it into what this node holds. It is the merged object, never the new version alone,
- * that goes to the other replicas: whoever sees this actor at the new counter must have all below it as well.
+ * Mints a version and merges it into what this node holds. It is the merged object that goes to the other replicas, not
+ * the new version alone: whoever sees this actor at the new counter should have all below it as well.
  *
  * Errors: `too_many_siblings`, and nothing has changed but a counter that stays unused.
  */
@@ -91,13 +91,10 @@ export function coordinate(
 }
 
 function payloadOf(write: Write, timeMs: number): Payload {
-  return {
-    tombstone: write.value === null,
-    contentType: write.contentType,
-    meta: write.meta,
-    timeMs,
-    expiresAtMs: write.ttlMs === 0 ? 0 : timeMs + write.ttlMs,
-    size: write.value?.length ?? 0,
-    value: write.value
+  const { value, contentType, meta, ttlMs } = write
+  if (value === null) {
+    return { tombstone: true, contentType: '', meta: [], timeMs, expiresAtMs: 0, size: 0, value }
   }
+  const expiresAtMs = ttlMs === 0 ? 0 : timeMs + ttlMs
+  return { tombstone: false, contentType, meta, timeMs, expiresAtMs, size: value.length, value }
 }

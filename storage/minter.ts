@@ -12,11 +12,10 @@ import {
   type VersionVector
 } from './version-vector.ts'
 
-/** What a node writes down of itself, so that it never mints a dot twice. */
+/** What a node writes down of itself. */
 export interface Identity {
   readonly incarnation: Incarnation
-  /** The last counter used. Only true after a clean stop. */
-  readonly counter: number
+  /** Left by a stop in order, and taken away by the next start. */
   readonly clean: boolean
   /** Incarnations that this data directory has had before; none of them mints any more. */
   readonly ended: readonly Incarnation[]
@@ -26,22 +25,21 @@ const format = 1
 
 /**
  * Mints dots. The counter is the node's own, is never read from a record and never goes back; a new incarnation is
- * drawn whenever the node may have forgotten something it had minted (unclean stop, damage, its own actor seen above
- * its own counter). Otherwise a counter would be used twice, or a version vector would claim what is gone.
+ * drawn at every start and whenever the node may have forgotten something it had minted (damage, its own actor seen
+ * above its own counter). Otherwise a counter would be used twice, or a version vector would claim what is gone. A stop
+ * in order is no exception: the data directory may be an old copy of one that was stopped in order.
  */
 export class Minter {
   readonly #random: RandomSource
   #incarnation: Incarnation
-  #counter: number
+  #counter = 0
   #ended: readonly Incarnation[]
 
-  /** Continues after a clean stop; begins a new incarnation after anything else. */
+  /** `last`: what this node had written down of itself; null where there is nothing that can be read. */
   constructor(random: RandomSource, last: Identity | null) {
     this.#random = random
-    this.#incarnation = last?.incarnation ?? ''
-    this.#counter = last?.counter ?? 0
-    this.#ended = last?.ended ?? []
-    if (last === null || !last.clean) this.renew()
+    this.#ended = last === null ? [] : [...last.ended, last.incarnation]
+    this.#incarnation = drawIncarnation(random)
   }
 
   get incarnation(): Incarnation {
@@ -49,13 +47,13 @@ export class Minter {
   }
 
   identity(clean: boolean): Identity {
-    return { incarnation: this.#incarnation, counter: this.#counter, clean, ended: this.#ended }
+    return { incarnation: this.#incarnation, clean, ended: this.#ended }
   }
 
   /** Ends the present incarnation. The caller writes the identity with the next batch. */
   renew(): void {
-    if (this.#incarnation !== '') this.#ended = [...this.#ended, this.#incarnation]
-    this.#incarnation = Buffer.from(this.#random.bytes(incarnationLength)).toString('latin1')
+    this.#ended = [...this.#ended, this.#incarnation]
+    this.#incarnation = drawIncarnation(this.#random)
     this.#counter = 0
   }
 
@@ -94,10 +92,14 @@ export class Minter {
   }
 }
 
+function drawIncarnation(random: RandomSource): Incarnation {
+  return Buffer.from(random.bytes(incarnationLength)).toString('latin1')
+}
+
 export function encodeIdentity(identity: Identity): Buffer {
   const writer = new ByteWriter()
   writer.uint8(format).uint8(identity.clean ? 1 : 0)
-  writer.latin1(identity.incarnation).varint(identity.counter).varint(identity.ended.length)
+  writer.latin1(identity.incarnation).varint(identity.ended.length)
   for (const incarnation of identity.ended) writer.latin1(incarnation)
   return writer.finish()
 }
@@ -106,11 +108,11 @@ export function decodeIdentity(bytes: Uint8Array): Identity {
   const reader = new ByteReader(bytes)
   const found = reader.uint8()
   if (found !== format) throw new DecodeError(`identity format ${found}, where ${format} is known`)
-  const clean = reader.uint8() === 1
+  const flags = reader.uint8()
+  if (flags > 1) throw new DecodeError(`unknown identity flags ${flags}`)
   const incarnation = reader.latin1(incarnationLength)
-  const counter = reader.varint()
   const ended: Incarnation[] = []
   for (let left = reader.varint(); left > 0; left--) ended.push(reader.latin1(incarnationLength))
   reader.finish()
-  return { incarnation, counter, clean, ended }
+  return { incarnation, clean: flags === 1, ended }
 }

@@ -1,5 +1,7 @@
-import { type AnnealError, DecodeError } from '../core/errors.ts'
+import { compareBytes } from '../core/bytes.ts'
+import { AnnealError, DecodeError } from '../core/errors.ts'
 import type { Log, RandomSource, Timers } from '../core/ports.ts'
+import { DamageList } from './damage.ts'
 import type { Database, DatabaseOperation } from './database.ts'
 import { type BatchReport, GroupCommit } from './group-commit.ts'
 import {
@@ -14,7 +16,7 @@ import { decodeIdentity, encodeIdentity, type Identity, Minter } from './minter.
 import { encodeObject, isKeptApart } from './object-codec.ts'
 import { decodeRow, decodeSealed, encodeRow, encodeSealed, type Row } from './row-codec.ts'
 import { hashObject, type Version, type Versions } from './version.ts'
-import { type Actor, compareDots, type Dot } from './version-vector.ts'
+import { type Actor, compareDots } from './version-vector.ts'
 
 export interface StoreOptions {
   readonly database: Database
@@ -66,6 +68,7 @@ export interface WalkedRow {
 }
 
 interface Staged {
+  readonly key: ObjectKey
   readonly row: Row | null
   readonly durable: Promise<void>
 }
@@ -83,10 +86,10 @@ export class Store {
   readonly #database: Database
   readonly #commit: GroupCommit
   readonly #staged = new Map<string, Staged>()
-  /** Values kept apart that were found damaged, by the id of their key: they count as missing until they are healed. */
-  readonly #damagedValues = new Map<string, Dot[]>()
+  readonly #damage = new DamageList()
   readonly minter: Minter
   #writtenIncarnation = ''
+  #closing = false
 
   private constructor(options: StoreOptions, last: Identity | null) {
     this.#options = options
@@ -102,10 +105,7 @@ export class Store {
     })
   }
 
-  /**
-   * Reads the identity, takes a new incarnation where the last stop was not clean, and writes it down synced before
-   * anything is served.
-   */
+  /** Begins a new incarnation and writes it down, synced, before anything is served. */
   static async open(options: StoreOptions): Promise<Store> {
     const last = readIdentity(options)
     const store = new Store(options, last)
@@ -114,23 +114,19 @@ export class Store {
     const kept = last?.clean === true
     options.log.info(
       { incarnation: Buffer.from(incarnation, 'latin1').toString('hex'), afterCleanStop: kept },
-      kept ? 'storage opened after a clean stop' : 'storage opened with a new incarnation'
+      kept ? 'storage opened after a stop in order' : 'storage opened'
     )
     return store
   }
 
-  /** Errors: DamagedRowError; the store's failure once it has failed. */
+  /** Errors: DamagedRowError; the store's failure once it has failed; `not_ready` once it is closing. */
   read(key: ObjectKey): Row | null {
-    const { failure } = this.#commit
-    if (failure !== null) throw failure
-    const staged = this.#staged.get(key.id)
-    if (staged !== undefined) return staged.row
-    try {
-      const bytes = this.#database.getSync(key.row)
-      return bytes === undefined ? null : decodeRow(key.row, bytes)
-    } catch (thrown) {
-      throw this.#damaged(key, thrown)
+    this.#checkOpen()
+    const damage = this.#damage.get(key.id)
+    if (damage !== undefined && damage !== 'row') {
+      throw new DamagedRowError('a value that is kept apart is damaged')
     }
+    return this.#readStagedOrRow(key)
   }
 
   /** Fills in the values that are kept apart. Errors: DamagedRowError where one is missing or damaged. */
@@ -157,6 +153,7 @@ export class Store {
     key: ObjectKey,
     change: (current: Row | null) => { readonly next: NewRow | null; readonly result: T }
   ): Mutation<T> {
+    this.#checkOpen()
     this.#commit.checkRoom()
     const current = this.#readForChange(key)
     const { next, result } = change(current)
@@ -183,15 +180,26 @@ export class Store {
    * null at the end.
    */
   async walk(range: RowRange, limit: number): Promise<{ rows: WalkedRow[]; next: Buffer | null }> {
+    this.#checkOpen()
+    // A row that was staged before the slice is in the slice, or still staged now, or was written in between.
+    const staged = this.#stagedIn(range)
     const slice = await this.#database.slice(range.from, range.to, limit)
-    const rows: WalkedRow[] = []
+    this.#checkOpen()
+    const keys = new Map(staged.map((key) => [key.id, key]))
     for (const [rowKey] of slice) {
-      const walked = this.#readWalked(parseObjectKey(rowKey))
+      const key = parseObjectKey(rowKey)
+      keys.set(key.id, key)
+    }
+    const sorted = [...keys.values()].sort((a, b) => compareBytes(a.row, b.row))
+    const passed = sorted.slice(0, limit)
+    const rows: WalkedRow[] = []
+    for (const key of passed) {
+      const walked = this.#readWalked(key)
       if (walked !== null) rows.push(walked)
     }
-    const last = slice.at(-1)
-    const complete = slice.length < limit || last === undefined
-    return { rows, next: complete ? null : rowAfter(last[0]) }
+    const last = passed.at(-1)
+    const isEnd = passed.length < limit || last === undefined
+    return { rows, next: isEnd ? null : rowAfter(last.row) }
   }
 
   /** Draws a new incarnation, which is written down in one batch with the next write. */
@@ -210,8 +218,9 @@ export class Store {
     return this.#commit.pendingBytes
   }
 
-  /** Writes everything out, leaves the mark of a clean stop, and closes the database. */
+  /** Takes no more changes, writes everything out, leaves the mark of a clean stop, and closes the database. */
   async close(): Promise<void> {
+    this.#closing = true
     try {
       if (this.#commit.failure === null) {
         await this.#commit.drained()
@@ -222,9 +231,29 @@ export class Store {
     }
   }
 
+  #checkOpen(): void {
+    const { failure } = this.#commit
+    if (failure !== null) throw failure
+    if (this.#closing) throw new AnnealError('not_ready', 'this node is stopping; try another one')
+  }
+
+  #readStagedOrRow(key: ObjectKey): Row | null {
+    const staged = this.#staged.get(key.id)
+    return staged === undefined ? this.#readRow(key) : staged.row
+  }
+
+  #readRow(key: ObjectKey): Row | null {
+    try {
+      const bytes = this.#database.getSync(key.row)
+      return bytes === undefined ? null : decodeRow(key.row, bytes)
+    } catch (thrown) {
+      throw this.#damaged(key, thrown, this.#damage.addRow(key.id))
+    }
+  }
+
   #readForChange(key: ObjectKey): Row | null {
     try {
-      const row = this.read(key)
+      const row = this.#readStagedOrRow(key)
       return row === null ? null : this.#withoutDamagedValues(key, row)
     } catch (thrown) {
       if (thrown instanceof DamagedRowError) return null
@@ -233,11 +262,19 @@ export class Store {
   }
 
   #withoutDamagedValues(key: ObjectKey, row: Row): Row | null {
-    const damaged = this.#damagedValues.get(key.id)
-    if (damaged === undefined) return row
+    const damaged = this.#damage.get(key.id)
+    if (damaged === undefined || damaged === 'row') return row
     const isIntact = ({ dot }: Version) => !damaged.some((other) => compareDots(dot, other) === 0)
     const versions = row.versions.filter(isIntact)
     return versions.length === 0 ? null : makeRow({ versions, mintActor: null })
+  }
+
+  #stagedIn({ from, to }: RowRange): ObjectKey[] {
+    const keys: ObjectKey[] = []
+    for (const { key } of this.#staged.values()) {
+      if (compareBytes(key.row, from) >= 0 && compareBytes(key.row, to) < 0) keys.push(key)
+    }
+    return keys
   }
 
   // The slice said that the row exists; what it says now is read like any other row, so that both come from one rule.
@@ -252,17 +289,24 @@ export class Store {
   }
 
   #stage(key: ObjectKey, current: Row | null, row: Row | null): Promise<void> {
-    const operations = rowOperations(key, current, row)
+    const operations = [...this.#removalsOfDamage(key), ...rowOperations(key, current, row)]
     if (this.minter.incarnation !== this.#writtenIncarnation) {
       operations.push(this.#identityOperation(false))
     }
     const durable = this.#commit.add(operations, () => {
       if (this.#staged.get(key.id) === staged) this.#staged.delete(key.id)
     })
-    const staged: Staged = { row, durable }
+    const staged: Staged = { key, row, durable }
     this.#staged.set(key.id, staged)
-    this.#damagedValues.delete(key.id)
+    this.#damage.healed(key.id)
     return durable
+  }
+
+  // Before the row's own operations, which may put the same values anew.
+  #removalsOfDamage(key: ObjectKey): DatabaseOperation[] {
+    const damaged = this.#damage.get(key.id)
+    if (damaged === undefined || damaged === 'row') return []
+    return damaged.map((dot) => ({ type: 'del', key: valueRowKey(key, dot) }))
   }
 
   #identityOperation(clean: boolean): DatabaseOperation {
@@ -272,6 +316,7 @@ export class Store {
   }
 
   #readValue(key: ObjectKey, version: Version): Buffer {
+    this.#checkOpen()
     const rowKey = valueRowKey(key, version.dot)
     try {
       const bytes = this.#database.getSync(rowKey)
@@ -280,17 +325,25 @@ export class Store {
       if (value.length !== version.size) throw new DecodeError('a value of another length')
       return value
     } catch (thrown) {
-      const damaged = this.#damagedValues.get(key.id) ?? []
-      this.#damagedValues.set(key.id, [...damaged, version.dot])
-      throw this.#damaged(key, thrown)
+      if (!this.#holds(key, version)) {
+        throw new AnnealError('internal', 'a value was wanted whose version is there no more')
+      }
+      throw this.#damaged(key, thrown, this.#damage.addValue(key.id, version.dot))
     }
   }
 
+  #holds(key: ObjectKey, { dot }: Version): boolean {
+    const row = this.#readStagedOrRow(key)
+    return row?.versions.some((version) => compareDots(version.dot, dot) === 0) === true
+  }
+
   // After any read error the node may have lost what it minted on this row, hence the new incarnation.
-  #damaged(key: ObjectKey, thrown: unknown): DamagedRowError {
+  #damaged(key: ObjectKey, thrown: unknown, isNews: boolean): DamagedRowError {
     const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    this.#options.events.onDamage(key, reason)
-    this.renewIncarnation(`damaged row: ${reason}`)
+    if (isNews) {
+      this.#options.events.onDamage(key, reason)
+      this.renewIncarnation(`damaged row: ${reason}`)
+    }
     return new DamagedRowError(reason)
   }
 }

@@ -14,6 +14,9 @@ export type Incarnation = string
 export const incarnationLength = 8
 const actorLength = incarnationLength + 6
 
+/** Counters have 6 bytes where they are part of a key. */
+const counterMax = 2 ** 48 - 1
+
 /** One write: unique for ever, because an actor's counter never repeats. */
 export interface Dot {
   readonly actor: Actor
@@ -118,6 +121,6 @@ export function decodeActor(reader: ByteReader): Actor {
 
 function decodeCounter(reader: ByteReader): number {
   const counter = reader.varint()
-  if (counter === 0) throw new DecodeError('a counter of zero')
+  if (counter === 0 || counter > counterMax) throw new DecodeError(`a counter of ${counter}`)
   return counter
 }

@@ -241,13 +241,18 @@ export const configSchema = Type.Object(
       {
         cacheBytes: byteSize(
           { minimum: 0, maximum: tebi },
-          64 * mebi,
+          32 * mebi,
           'Block cache of the database.'
         ),
         writeBufferBytes: byteSize(
           { minimum: 64 * kibi, maximum: gibi },
-          16 * mebi,
+          8 * mebi,
           'What the database collects in memory before it writes a table.'
+        ),
+        maxOpenTables: integer(
+          { minimum: 16, maximum: 1000 },
+          75,
+          'Tables of 2 MiB that the database keeps mapped into memory; with more of them random reads of a large store are faster and the process is larger.'
         )
       },
       group

@@ -208,8 +208,7 @@ class Life {
   /** The write is acknowledged, and the writer goes on with the context of the answer. */
   #answer(minted: Minted, known: Knowledge): void {
     this.#history.acknowledge(minted.id)
-    const vector =
-      this.#rules.answer === 'seen' ? minted.context : contextOf(minted.versions)
+    const vector = this.#rules.answer === 'seen' ? minted.context : contextOf(minted.versions)
     const timeMs = Math.max(minted.contextTimeMs, known.timeMs)
     this.#learn({ vector, timeMs, seen: minted.seen })
   }

@@ -1,5 +1,5 @@
 import type { Minter } from '../../storage/minter.ts'
-import { emptyVector, makeActor, type Actor } from '../../storage/version-vector.ts'
+import { type Actor, emptyVector, makeActor } from '../../storage/version-vector.ts'
 
 /**
  * The rules of the version scheme that can be broken on purpose, each of which would lose writes. They show that the
@@ -29,9 +29,10 @@ export const soundRules: Rules = {
   confirm: 'durable'
 }
 
-type Mint = (minter: Minter, ...[actor, row, seen]: Parameters<Minter['mint']>) => ReturnType<
-  Minter['mint']
->
+type Mint = (
+  minter: Minter,
+  ...[actor, row, seen]: Parameters<Minter['mint']>
+) => ReturnType<Minter['mint']>
 
 /** The minter that a coordinator is given, with its rule for new epochs broken where `epochs` says so. */
 export function minterUnder(rules: Rules, minter: Minter, lastActor: Actor | null): Minter {

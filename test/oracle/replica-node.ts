@@ -2,13 +2,11 @@ import { equalBytes } from '../../core/bytes.ts'
 import { AnnealError } from '../../core/errors.ts'
 import type { Log } from '../../core/ports.ts'
 import { type Coordinated, coordinate, type Write } from '../../storage/coordinate.ts'
-import { makeObjectKey, metaRowKey } from '../../storage/keys.ts'
-import { encodeIdentity } from '../../storage/minter.ts'
+import { makeObjectKey } from '../../storage/keys.ts'
 import { decodeForeignObject, encodeObject } from '../../storage/object-codec.ts'
-import { encodeSealed } from '../../storage/row-codec.ts'
 import { DamagedRowError, Store } from '../../storage/store.ts'
 import { type ConflictMode, merge, sameVersions, type Versions } from '../../storage/version.ts'
-import { type Actor, isOfIncarnation } from '../../storage/version-vector.ts'
+import { type Actor, emptyVector, isOfIncarnation } from '../../storage/version-vector.ts'
 import { minterUnder, type Rules } from './mutants.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { type DiskImage, SimulatedDisk } from './simulated-disk.ts'
@@ -33,7 +31,7 @@ export interface Minted extends Coordinated {
 
 /** The one key of a life. */
 const key = makeObjectKey(Buffer.alloc(8, 7), Buffer.from('bucket'), Buffer.from('key'))
-const identityKey = metaRowKey('identity')
+const damagedValuesMax = 100
 const valueRows = Buffer.from('v')
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -99,17 +97,19 @@ export class ReplicaNode {
   /** What the node holds, all values included; damage is found here, and set aside. */
   held(): Versions {
     const { store } = this.#session
-    try {
-      const row = store.read(key)
-      return row === null ? [] : store.withValues(key, row.versions)
-    } catch (thrown) {
-      if (!(thrown instanceof DamagedRowError)) throw thrown
-      store.mutate(key, (row) => ({
-        next: row ?? { versions: [], mintActor: null },
-        result: null
-      }))
-      return this.held()
+    for (let damaged = 0; damaged < damagedValuesMax; damaged++) {
+      try {
+        const row = store.read(key)
+        return row === null ? [] : store.withValues(key, row.versions)
+      } catch (thrown) {
+        if (!(thrown instanceof DamagedRowError)) throw thrown
+        store.mutate(key, (row) => ({
+          next: row ?? { versions: [], mintActor: null },
+          result: null
+        }))
+      }
     }
+    throw new Error('what was found damaged does not count as missing')
   }
 
   /** The bytes that go to other nodes; null where there is nothing to tell. */
@@ -147,11 +147,13 @@ export class ReplicaNode {
     if (random.below(2) === 0) for (const callback of turn) callback()
     const image = disk.crash(random.below(disk.unsyncedBatches + 1))
     if (rules.afterCrash === 'renew') return this.#reopen(image)
-    const identity = store.minter.identity(true)
+    const { incarnation } = store.minter
+    const { counter } = store.minter.mint(null, emptyVector, emptyVector)
+    await this.#reopen(image, incarnation)
     const forgotten = rules.afterCrash === 'rewind' ? 1 + random.below(3) : 0
-    const counter = Math.max(0, identity.counter - forgotten)
-    const kept = encodeSealed(identityKey, encodeIdentity({ ...identity, counter }))
-    return this.#reopen(new Map([...image, [identityKey.toString('latin1'), kept]]))
+    const { minter } = this.#session.store
+    for (let used = 0; used < counter - forgotten; used++)
+      minter.mint(null, emptyVector, emptyVector)
   }
 
   async restart(): Promise<void> {
@@ -203,8 +205,11 @@ export class ReplicaNode {
     return this.#options.rules.confirm === 'staged' ? Promise.resolve() : durable
   }
 
-  async #reopen(image: DiskImage): Promise<void> {
-    this.#session = await openSession(this.#options, image)
+  /** A node that keeps its incarnation against the rules draws the same bytes again. */
+  async #reopen(image: DiskImage, kept?: string): Promise<void> {
+    const bytes = () => Buffer.from(kept ?? '', 'latin1')
+    const random = kept === undefined ? this.#options.random : { ...this.#options.random, bytes }
+    this.#session = await openSession({ ...this.#options, random }, image)
   }
 }
 

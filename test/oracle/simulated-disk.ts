@@ -22,7 +22,10 @@ export class SimulatedDisk implements Database {
   }
 
   static async open(image: DiskImage): Promise<SimulatedDisk> {
-    const level = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
+    const level = new MemoryLevel<Buffer, Buffer>({
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer'
+    })
     await level.open()
     const disk = new SimulatedDisk(adaptLevel(level), image)
     await disk.#database.batch(
@@ -36,7 +39,10 @@ export class SimulatedDisk implements Database {
     return this.#database.getSync(key)
   }
 
-  async batch(operations: DatabaseOperation[], { sync }: { readonly sync: boolean }): Promise<void> {
+  async batch(
+    operations: DatabaseOperation[],
+    { sync }: { readonly sync: boolean }
+  ): Promise<void> {
     if (this.#losingPower) {
       this.#unsynced.push(operations)
       return new Promise(() => {})

@@ -1,5 +1,5 @@
-import { compareDots, covers, formatDot, type VersionVector } from '../../storage/version-vector.ts'
 import type { ConflictMode, Version, Versions } from '../../storage/version.ts'
+import { compareDots, covers, formatDot, type VersionVector } from '../../storage/version-vector.ts'
 
 /** The number of a write in a life. */
 export type WriteId = number
@@ -139,9 +139,7 @@ export class TrueHistory {
       if (written === undefined) continue
       const survived = survivors.some(
         (other) =>
-          other.id === id ||
-          other.seen.has(id) ||
-          (this.#mode === 'lww' && isLater(other, written))
+          other.id === id || other.seen.has(id) || (this.#mode === 'lww' && isLater(other, written))
       )
       if (!survived) this.verdict.lost++
     }

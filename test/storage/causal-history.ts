@@ -43,7 +43,7 @@ const events: fc.Arbitrary<Event> = fc.record({
 /** Real versions, minted by real coordinators, in whatever order writes, deletes and syncs came. */
 export function causalHistories(mode: ConflictMode): fc.Arbitrary<CausalHistory> {
   return fc
-    .tuple(fc.nat(), fc.array(events, { minLength: 1, maxLength: 25 }))
+    .tuple(fc.nat(), fc.array(events, { minLength: 1, maxLength: 25, size: 'max' }))
     .map(([seed, happened]) => unfold(mode, seed, happened))
 }
 
@@ -86,7 +86,12 @@ function write(
     {
       value: kind === 'delete' ? null : Buffer.alloc(kind === 'put' ? index : 4097 + index, index),
       contentType: isPlain ? '' : 'text/plain; charset=utf-8',
-      meta: isPlain ? [] : [['colour', 'grün'], ['size', `${index}`]],
+      meta: isPlain
+        ? []
+        : [
+            ['colour', 'grün'],
+            ['size', `${index}`]
+          ],
       ttlMs: index % 3 === 0 && kind !== 'delete' ? 1000 : 0,
       context: contextOf(shown),
       contextTimeMs: latestTimeOf(shown),
@@ -101,9 +106,7 @@ function write(
 }
 
 function allSeen(shown: Versions, seen: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
-  return new Set(
-    shown.flatMap(({ dot }) => [formatDot(dot), ...(seen.get(formatDot(dot)) ?? [])])
-  )
+  return new Set(shown.flatMap(({ dot }) => [formatDot(dot), ...(seen.get(formatDot(dot)) ?? [])]))
 }
 
 /** Some state of a history, as often as a law needs one. */

@@ -1,0 +1,48 @@
+import { compareDots, type Dot } from './version-vector.ts'
+
+/** Everything of a key's row, or only these values that are kept apart. */
+export type Damage = 'row' | readonly Dot[]
+
+const keysMax = 65_536
+
+/**
+ * The damage that is known and not healed yet, by the id of the key. A damaged row counts as missing; each is reported
+ * once, however often it is read. Bounded: what is forgotten is found again when it is read again.
+ */
+export class DamageList {
+  readonly #keys = new Map<string, Damage>()
+
+  get(id: string): Damage | undefined {
+    return this.#keys.get(id)
+  }
+
+  has(id: string): boolean {
+    return this.#keys.has(id)
+  }
+
+  /** Answers whether this is news. */
+  addRow(id: string): boolean {
+    if (this.#keys.get(id) === 'row') return false
+    this.#set(id, 'row')
+    return true
+  }
+
+  addValue(id: string, dot: Dot): boolean {
+    const known = this.#keys.get(id)
+    if (known === 'row' || known?.some((other) => compareDots(other, dot) === 0)) return false
+    this.#set(id, [...(known ?? []), dot])
+    return true
+  }
+
+  healed(id: string): void {
+    this.#keys.delete(id)
+  }
+
+  #set(id: string, damage: Damage): void {
+    this.#keys.set(id, damage)
+    for (const oldest of this.#keys.keys()) {
+      if (this.#keys.size <= keysMax) return
+      this.#keys.delete(oldest)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { AnnealError } from '../../core/errors.ts'
+import { decodeForeignObject, encodeObject } from '../../storage/object-codec.ts'
+import { contextOf, isLive, type Version } from '../../storage/version.ts'
+import { covers } from '../../storage/version-vector.ts'
+import { keyOf, memoryDatabase, openStore, put, take, valuesOf, writeOf } from './open-store.ts'
+
+const key = keyOf('key')
+const open = async () => (await openStore(await memoryDatabase())).store
+
+describe('too many siblings', () => {
+  test('are refused by name, and nothing has changed', async () => {
+    const store = await open()
+    for (let i = 0; i < 3; i++) put(store, key, writeOf(`${i}`), 3)
+    const before = store.read(key)
+    assert.throws(
+      () => put(store, key, writeOf('one too many'), 3),
+      (error) =>
+        error instanceof AnnealError &&
+        error.code === 'too_many_siblings' &&
+        error.details['siblings'] === 3
+    )
+    assert.equal(store.read(key), before)
+    put(store, key, writeOf('merged', { context: contextOf(before?.versions ?? []) }), 3)
+    assert.deepEqual(valuesOf(store, key), ['merged'])
+  })
+
+  test('that came from elsewhere may still be made fewer, one by one', async () => {
+    const store = await open()
+    const contexts = Array.from(
+      { length: 5 },
+      (_, i) => put(store, key, writeOf(`${i}`)).result.context
+    )
+    const [context] = contexts
+    assert.ok(context !== undefined)
+    put(store, key, writeOf('instead of 0', { context }), 3)
+    assert.deepEqual(valuesOf(store, key), ['1', '2', '3', '4', 'instead of 0'])
+  })
+})
+
+describe('a delete', () => {
+  test('with a context takes away what the context covers', async () => {
+    const store = await open()
+    const { context } = put(store, key, writeOf('seen')).result
+    put(store, key, writeOf('unseen'))
+    put(store, key, writeOf(null, { context }))
+    assert.deepEqual(valuesOf(store, key), [null, 'unseen'].sort())
+  })
+
+  test('without one takes away all that is held, and says so to its writer', async () => {
+    const store = await open()
+    const values = ['one', 'two'].map((value) => put(store, key, writeOf(value)).result.version)
+    const { context } = put(store, key, writeOf(null, { coversAllHeld: true })).result
+    assert.deepEqual(valuesOf(store, key), [null])
+    for (const { dot } of values) assert.ok(covers(context, dot))
+    take(store, key, values)
+    assert.deepEqual(valuesOf(store, key), [null], 'nothing deleted comes back')
+  })
+
+  test('where there was nothing leaves a tombstone', async () => {
+    const store = await open()
+    put(store, key, writeOf(null, { coversAllHeld: true }))
+    assert.deepEqual(valuesOf(store, key), [null])
+  })
+
+  test('can be read back whatever else came with the request', async () => {
+    const store = await open()
+    const extras = { contentType: 'text/plain', meta: [['a', 'b']], ttlMs: 1000 } as const
+    const { versions } = put(store, key, writeOf(null, extras)).result
+    assert.equal(decodeForeignObject(encodeObject(versions, 'whole')).length, 1)
+  })
+})
+
+describe('the time of a version', () => {
+  const timeOf = (version: Version) => version.timeMs
+
+  test('is later than all that is held and all that its writer had seen', async () => {
+    const store = await open()
+    const first = timeOf(put(store, key, writeOf('one')).result.version)
+    const second = timeOf(put(store, key, writeOf('two')).result.version)
+    assert.ok(second > first, 'within one millisecond')
+    const third = put(store, key, writeOf('three', { contextTimeMs: first + 99_000 })).result
+    assert.equal(timeOf(third.version), first + 99_001, 'although the clock here is behind')
+    assert.equal(third.contextTimeMs, timeOf(third.version))
+  })
+
+  test('starts the ttl: live before, and not at its end', async () => {
+    const store = await open()
+    const { version } = put(store, key, writeOf('one', { ttlMs: 5000 })).result
+    assert.equal(version.expiresAtMs, version.timeMs + 5000)
+    assert.ok(isLive(version, version.expiresAtMs - 1))
+    assert.ok(!isLive(version, version.expiresAtMs))
+    const { version: lasting } = put(store, key, writeOf('two')).result
+    assert.ok(isLive(lasting, Number.MAX_SAFE_INTEGER))
+    const { version: tombstone } = put(store, key, writeOf(null)).result
+    assert.ok(!isLive(tombstone, 0))
+  })
+})

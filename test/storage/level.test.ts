@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { AnnealError } from '../../core/errors.ts'
+import { openLevel } from '../../storage/level.ts'
+import { keyOf, openStore, put, valuesOf, writeOf } from './open-store.ts'
+import { temporaryLevel } from './temporary-level.ts'
+
+const options = { cacheBytes: 1024 * 1024, writeBufferBytes: 256 * 1024, maxOpenTables: 64 }
+
+describe('a LevelDB', () => {
+  test('holds rows over a close, and gives slices in the order of their bytes', async (t) => {
+    const parent = await mkdtemp(join(tmpdir(), 'anneal-level-'))
+    t.after(() => rm(parent, { recursive: true, force: true }))
+    const directory = join(parent, 'made', 'as', 'needed')
+    const database = await openLevel(directory, options)
+    const rows = [Buffer.of(0), Buffer.of(0, 0), Buffer.of(0x7f), Buffer.of(0x80), Buffer.of(0xff)]
+    const operations = [...rows].reverse().map((key) => ({ type: 'put' as const, key, value: key }))
+    await database.batch(operations, { sync: true })
+    await database.close()
+
+    const again = await openLevel(directory, options)
+    assert.deepEqual(await again.slice(Buffer.of(0, 0), Buffer.of(0xff), 10), [
+      [Buffer.of(0, 0), Buffer.of(0, 0)],
+      [Buffer.of(0x7f), Buffer.of(0x7f)],
+      [Buffer.of(0x80), Buffer.of(0x80)]
+    ])
+    assert.equal((await again.slice(Buffer.of(0), Buffer.of(0xff), 2)).length, 2)
+    assert.deepEqual(again.getSync(Buffer.of(0x7f)), Buffer.of(0x7f))
+    assert.equal(again.getSync(Buffer.of(1)), undefined)
+    await again.close()
+  })
+
+  test('does the operations of a batch in their order', async (t) => {
+    const { database } = await temporaryLevel(t)
+    const key = Buffer.of(1)
+    await database.batch(
+      [
+        { type: 'put', key, value: Buffer.of(1) },
+        { type: 'del', key },
+        { type: 'put', key, value: Buffer.of(2) }
+      ],
+      { sync: true }
+    )
+    assert.deepEqual(database.getSync(key), Buffer.of(2))
+  })
+
+  test('in use by another is refused with what to do', async (t) => {
+    const { directory } = await temporaryLevel(t)
+    await assert.rejects(openLevel(directory, options), (error) => {
+      assert.ok(error instanceof AnnealError)
+      assert.ok(error.message.includes(directory))
+      assert.match(error.message, /Another process has it open/)
+      return true
+    })
+  })
+
+  test('whose files are damaged is refused with what to do', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'anneal-level-'))
+    t.after(() => rm(directory, { recursive: true, force: true }))
+    const database = await openLevel(directory, options)
+    await database.close()
+    await writeFile(join(directory, 'CURRENT'), 'MANIFEST-999999\n')
+    await assert.rejects(openLevel(directory, options), (error) => {
+      assert.ok(error instanceof AnnealError)
+      assert.match(error.message, /Move the directory away|Check that the directory/)
+      return true
+    })
+  })
+
+  test('where a file is in the way is refused with what to do', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'anneal-level-'))
+    t.after(() => rm(directory, { recursive: true, force: true }))
+    const file = join(directory, 'file')
+    await writeFile(file, '')
+    await assert.rejects(openLevel(file, options), (error) => {
+      assert.ok(error instanceof AnnealError)
+      assert.ok(error.message.includes(file))
+      return true
+    })
+  })
+})
+
+test('a store on LevelDB holds what it acknowledged over a clean stop', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'anneal-level-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const timers = { set: () => ({}), clear() {}, atEndOfTurn: setImmediate }
+  const first = await openStore(await openLevel(directory, options), { timers })
+  const key = keyOf('key')
+  await put(first.store, key, writeOf('x'.repeat(5000))).durable
+  put(first.store, keyOf('beside'), writeOf('staged when the stop came'))
+  await first.store.close()
+
+  const second = await openStore(await openLevel(directory, options), { timers })
+  t.after(() => second.store.close())
+  assert.deepEqual(valuesOf(second.store, key), ['x'.repeat(5000)])
+  assert.deepEqual(valuesOf(second.store, keyOf('beside')), ['staged when the stop came'])
+})
