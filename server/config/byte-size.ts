@@ -3,12 +3,13 @@ export const byteSizePattern = '^[0-9]+(\\.[0-9]+)? ?(B|KiB|MiB|GiB|TiB)$'
 
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
-/** The bytes that a text such as "16 MiB" stands for, or null where it is no such text. */
+/** The bytes that a text such as "16 MiB" stands for, or null where it is no such text or no whole number of bytes. */
 export function parseByteSize(written: string): number | null {
   const match = new RegExp(byteSizePattern).exec(written)
   if (match === null) return null
   const exponent = byteUnits.findIndex((unit) => written.endsWith(unit) && unit !== 'B')
-  return Number.parseFloat(written) * 1024 ** Math.max(exponent, 0)
+  const bytes = Number.parseFloat(written) * 1024 ** Math.max(exponent, 0)
+  return Number.isSafeInteger(bytes) ? bytes : null
 }
 
 /** The shortest exact text for a number of bytes. */

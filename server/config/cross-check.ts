@@ -28,10 +28,15 @@ function quorumProblems(config: Config): readonly ConfigProblem[] {
   })
 }
 
-function secretProblems(config: Config): readonly ConfigProblem[] {
-  const { secret, insecure } = config.cluster
-  if (secret !== null || insecure || isLoopback(config.node.peer)) return []
-  const why = `node.peer ${config.node.peer} is not a loopback address, so that anybody could join`
+/** Without a secret anybody who reaches the peers' address could join, and every client could forge a context. */
+function secretProblems({ node, cluster }: Config): readonly ConfigProblem[] {
+  if (cluster.secret !== null || cluster.insecure) return []
+  const open = [
+    ['node.peer', node.peer],
+    ['node.http', node.http]
+  ].find(([, address]) => !isLoopback(address ?? ''))
+  if (open === undefined) return []
+  const why = `${open[0]} ${open[1]} is not a loopback address`
   const what = 'set a secret (ANNEAL_CLUSTER_SECRET_FILE), or accept it with cluster.insecure: true'
   return [problem('cluster.secret', `is missing, and ${why}; ${what}`)]
 }

@@ -79,9 +79,9 @@ export const configSchema = Type.Object(
       {
         name: name('anneal', 'Nodes with different names refuse each other.'),
         secret: secret(
-          'Nodes with different secrets refuse each other; without one only a loopback `node.peer` is allowed.'
+          'Nodes with different secrets refuse each other; without one only loopback addresses are allowed.'
         ),
-        insecure: flag(false, 'Allow a `node.peer` that is not loopback without a secret.'),
+        insecure: flag(false, 'Allow addresses that are not loopback without a secret.'),
         partitions: integerOneOf(
           partitionCounts,
           256,

@@ -88,7 +88,8 @@ for (const [yaml, setting] of refused) {
 const contradictions = [
   ['replication: {n: 2, w: 3}', 'replication.w', /there are 2 replicas/],
   ['replication: {regions: {eu: 1, us: 1}, r: 3}', 'replication.r', /there are 2 replicas/],
-  ['node: {peer: "0.0.0.0:9801"}', 'cluster.secret', /cluster\.insecure: true/],
+  ['node: {peer: "0.0.0.0:9801"}', 'cluster.secret', /node\.peer .* cluster\.insecure: true/],
+  ['node: {http: "0.0.0.0:8801"}', 'cluster.secret', /node\.http .* cluster\.insecure: true/],
   ['limits: {maxInFlightBytes: 1 KiB}', 'limits.maxInFlightBytes', /maxValueBytes, 1 MiB/],
   ['http: {defaultTimeoutMs: 40000}', 'http.defaultTimeoutMs', /requestTimeoutMs, 30000/],
   ['node: {http: "127.0.0.1:9801"}', 'node.http', /also node\.peer/]

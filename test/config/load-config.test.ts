@@ -64,6 +64,7 @@ test('every setting can be given by every one of its variables', () => {
     ['durability', 'os'],
     ['readRepair.mode', 'sync'],
     ['log.level', 'debug'],
+    ['storage.maxOpenTables', '99'],
     ['seeds', '10.0.0.1:1, [::1]:2']
   ])
   const byKind = { text: '127.0.0.1:77', integer: '5', fraction: '0.5', boolean: 'true' }
