@@ -61,6 +61,16 @@ export class AnnealClientError extends Error {
     return new AnnealClientError(node, problem, true)
   }
 
+  /** For a name that a URL cannot have; nothing was sent. */
+  static unaddressable(what: 'bucket' | 'key', name: string): AnnealClientError {
+    const detail = `the ${what} "${name}" cannot be part of a URL here: use another name, or a batch, whose names are not in the URL`
+    return new AnnealClientError(
+      '',
+      { code: 'bad_key', title: 'Bad key', detail, status: 0 },
+      false
+    )
+  }
+
   /** From what `fetch` threw. */
   static unreachable(node: string, thrown: unknown): AnnealClientError {
     const reason = reasonOf(thrown)

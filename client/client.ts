@@ -1,3 +1,4 @@
+import { AnnealClientError } from './client-error.ts'
 import { type Answer, HttpCaller } from './http-caller.ts'
 import type {
   BatchOperation,
@@ -98,7 +99,7 @@ export class AnnealClient {
 
   /** One page of the keys of a bucket. Costly for the cluster: it walks over all partitions. */
   async list(bucket: string, options: ListOptions = {}): Promise<ListResult> {
-    const path = withQuery(`/kv/${encodeURIComponent(bucket)}`, { ...options })
+    const path = withQuery(`/kv/${segment('bucket', bucket)}`, { ...options })
     const answer = await this.#caller.call({ method: 'GET', path })
     const page = answer.json<{ readonly keys: readonly string[]; readonly cursor?: string }>('keys')
     return { keys: page.keys, cursor: page.cursor ?? null }
@@ -116,7 +117,7 @@ export class AnnealClient {
 
   /** What every replica holds for a key; with `local` only what the node asked holds. */
   async key(bucket: string, key: string, options: { local?: boolean } = {}): Promise<KeyStatus> {
-    const segments = `/admin/keys/${encodeURIComponent(bucket)}/${encodeURIComponent(key)}`
+    const segments = `/admin/keys/${segment('bucket', bucket)}/${segment('key', key)}`
     const path = withQuery(segments, { local: options.local })
     return (await this.#caller.call({ method: 'GET', path })).json<KeyStatus>(
       'partition',
@@ -153,7 +154,17 @@ function withQuery(path: string, query: Query): string {
 }
 
 function dataPath(bucket: string, key: string, query: Query): string {
-  return withQuery(`/kv/${encodeURIComponent(bucket)}/${encodeURIComponent(key)}`, query)
+  return withQuery(`/kv/${segment('bucket', bucket)}/${segment('key', key)}`, query)
+}
+
+/**
+ * The URLs of `fetch` have no segments `.` and `..`, however they are encoded: they are taken away before the request
+ * is sent, which would then be about something else. Half a surrogate pair cannot be encoded at all.
+ */
+function segment(what: 'bucket' | 'key', text: string): string {
+  if (text === '.' || text === '..' || !text.isWellFormed())
+    throw AnnealClientError.unaddressable(what, text)
+  return encodeURIComponent(text)
 }
 
 function contextHeader(context: string | undefined): Headers {

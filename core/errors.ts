@@ -57,10 +57,15 @@ export class AnnealError extends Error {
   }
 }
 
-/** Bytes that are not what they claim to be: a truncated frame, a damaged row, a forged token. */
+const decodeErrorCharactersMax = 500
+
+/**
+ * Bytes that are not what they claim to be: a truncated frame, a damaged row, a forged token. Messages may quote what
+ * came, which can be megabytes, and go into logs and answers; so a long one is cut.
+ */
 export class DecodeError extends Error {
   constructor(message: string) {
-    super(message)
+    super(message.slice(0, decodeErrorCharactersMax).toWellFormed())
     this.name = 'DecodeError'
   }
 }

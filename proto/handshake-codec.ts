@@ -16,6 +16,8 @@ export interface Greeting {
   readonly nodeId: string
   readonly release: string
   readonly nonce: Uint8Array
+  /** Random, and the same for the life of a process. */
+  readonly process: Uint8Array
 }
 
 export type HandshakeStep =
@@ -66,9 +68,19 @@ function parse(bytes: Uint8Array) {
   return fromBinary(LinkMessageSchema, bytes)
 }
 
+// Whoever sends a greeting has proven nothing yet, and what it says of itself is repeated in refusals and logs.
+const greetingTextMax = 256
+const greetingBytesMax = 64
+
 function greetingFrom(hello: Hello): Greeting {
-  const { protocolVersion, clusterName, partitions, nodeId, release, nonce } = hello
-  return { protocolVersion, clusterName, partitions, nodeId, release, nonce }
+  const { protocolVersion, clusterName, partitions, nodeId, release, nonce, process } = hello
+  for (const text of [clusterName, nodeId, release]) {
+    if (text.length > greetingTextMax) throw new DecodeError('a greeting with far too long a name')
+  }
+  for (const bytes of [nonce, process]) {
+    if (bytes.length > greetingBytesMax) throw new DecodeError('a greeting with too many bytes')
+  }
+  return { protocolVersion, clusterName, partitions, nodeId, release, nonce, process }
 }
 
 function toWire(step: HandshakeStep): Handshake {

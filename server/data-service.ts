@@ -1,6 +1,7 @@
 import { toHex } from '../core/bytes.ts'
 import { AnnealError } from '../core/errors.ts'
 import { hash64 } from '../core/hash.ts'
+import { contentTypeBytesMax } from '../core/limits.ts'
 import type { Clock } from '../core/ports.ts'
 import type { ClusterKeys } from '../core/secrets.ts'
 import type { QuorumSpec } from '../ring/cluster-document.ts'
@@ -69,6 +70,8 @@ export interface KeyView {
 export interface WriteReceipt {
   readonly context: string
   readonly etag: string
+  /** The node that coordinated the write: this one, or a replica that it was passed on to. */
+  readonly coordinator: string
   readonly answered: number
   readonly asked: number
   /** The key as it is after the write, where it was asked for. */
@@ -100,7 +103,7 @@ export class DataService {
     return viewOf(keys, objectKey, result.versions, this.#options.clock.now(), { answered, asked })
   }
 
-  /** Errors: `bad_key`, `bad_context`, `value_too_large`, and those of the write coordinator. */
+  /** Errors: `bad_key`, `bad_context`, `bad_parameter`, `value_too_large`, and those of the write coordinator. */
   async put(bucket: string, key: string, request: PutRequest): Promise<WriteReceipt> {
     const { maxValueBytes } = this.#options.limits
     if (request.value.length > maxValueBytes) {
@@ -115,6 +118,7 @@ export class DataService {
     const ttlSeconds =
       request.ttlSeconds ?? this.#options.cluster.propertiesOf(bucket).ttlSeconds ?? 0
     const { value, contentType, meta } = request
+    checkContentType(contentType)
     const write: Write = {
       value,
       contentType,
@@ -173,11 +177,12 @@ export class DataService {
       timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
       returnObject
     })
-    const { answered, asked, versions, contentHash } = result
+    const { answered, asked, coordinator, versions, contentHash } = result
     const context = { vector: result.context, timeMs: result.contextTimeMs }
     return {
       context: encodeContext(keys.context, key, context),
       etag: etagOfHash(contentHash),
+      coordinator,
       answered,
       asked,
       view: versions && viewOf(keys, key, versions, clock.now(), { answered, asked })
@@ -190,6 +195,27 @@ export class DataService {
 
   #openContext(key: ObjectKey, { context }: RequestOptions): CausalContext | null {
     return context === undefined ? null : decodeContext(this.#options.keys.context, key, context)
+  }
+}
+
+const headerValue = /^[\t\x20-\x7e\x80-\xff]+$/
+
+/** It is given back as a header, so whatever cannot be one would make the value unreadable. */
+function checkContentType(contentType: string): void {
+  const parameter = 'Content-Type'
+  if (contentType.length > contentTypeBytesMax) {
+    throw new AnnealError(
+      'bad_parameter',
+      `the content type has ${contentType.length} characters and may have ${contentTypeBytesMax}`,
+      { parameter }
+    )
+  }
+  if (!headerValue.test(contentType)) {
+    throw new AnnealError(
+      'bad_parameter',
+      'the content type is empty or has characters that no header can have: give one such as text/plain',
+      { parameter }
+    )
   }
 }
 

@@ -3,6 +3,7 @@ import { AnnealError, DecodeError } from '../core/errors.ts'
 import { sliceRowsMax } from '../core/limits.ts'
 import type { ListedKey, ListKeysRequest } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
+import type { QuorumSpec } from '../ring/cluster-document.ts'
 import { partitionRange, type RowRange } from '../storage/keys.ts'
 import type { Store, WalkedRow } from '../storage/store.ts'
 import { isLive } from '../storage/version.ts'
@@ -32,6 +33,8 @@ export interface WalkRequest {
   readonly prefix: Uint8Array
   readonly limit: number
   readonly cursor: Cursor
+  /** The replicas of each partition that must take part. */
+  readonly r: QuorumSpec
   readonly timeoutMs: number
 }
 
@@ -57,10 +60,11 @@ export class KeyWalk {
     this.#reads = reads
   }
 
-  /** Errors: `quorum_unavailable` for a partition that too few replicas answer for. */
+  /** Errors: `bad_parameter`; `quorum_unavailable` for a partition that too few replicas answer for. */
   async page(request: WalkRequest): Promise<KeyPage> {
     const keys: string[] = []
     const { partitions } = this.#context.cluster.ring
+    checkCursor(request.cursor, partitions)
     let cursor: Cursor | null = request.cursor
     while (cursor !== null && cursor.partition < partitions && keys.length < request.limit) {
       const slice: Slice = await this.#slice(request, cursor, request.limit - keys.length)
@@ -103,7 +107,7 @@ export class KeyWalk {
   async #slice(request: WalkRequest, cursor: Cursor, limit: number): Promise<Slice> {
     const { ring } = this.#context.cluster
     const replicas = ring.replicas(cursor.partition)
-    const quorum = resolveQuorum('quorum', 'r', quorumContext(this.#context, replicas))
+    const quorum = resolveQuorum(request.r, 'r', quorumContext(this.#context, replicas))
     const needed = neededBy(quorum)
     const { bucket, prefix, timeoutMs } = request
     const ask = { bucket, prefix, partition: cursor.partition, from: cursor.from, limit }
@@ -141,7 +145,8 @@ export class KeyWalk {
       listed.length === answers &&
       listed.every(({ objectHash }) => equalBytes(objectHash, first.objectHash))
     if (agreed) return first.live
-    const options = { r: 'quorum', timeoutMs: request.timeoutMs, atLeast: null } as const
+    const { r, timeoutMs } = request
+    const options = { r, timeoutMs, atLeast: null }
     const { versions } = await this.#reads.read(keyOf(request.bucket, first.key), options)
     const nowMs = this.#context.clock.now()
     return versions.some((version) => isLive(version, nowMs))
@@ -210,10 +215,22 @@ export function encodeCursor({ partition, from }: Cursor): string {
 
 export function decodeCursor(text: string): Cursor {
   const bytes = Buffer.from(text, 'base64url')
-  if (bytes.length < 4 || bytes.toString('base64url') !== text) {
-    throw new AnnealError('bad_parameter', 'cursor is not one that a listing gave out', {
-      parameter: 'cursor'
-    })
-  }
+  if (bytes.length < 4 || bytes.toString('base64url') !== text) throw notACursor()
   return { partition: bytes.readUInt32BE(), from: bytes.subarray(4) }
+}
+
+/** A cursor comes back from outside: it may lead to rows of its partition and nowhere else. */
+function checkCursor({ partition, from }: Cursor, partitions: number): void {
+  if (partition >= partitions) throw notACursor()
+  const range = partitionRange(partition, partitions)
+  const isInside = Buffer.compare(from, range.from) >= 0 && Buffer.compare(from, range.to) < 0
+  if (from.length > 0 && !isInside) throw notACursor()
+}
+
+function notACursor(): AnnealError {
+  return new AnnealError(
+    'bad_parameter',
+    'cursor is not one that a listing gave out: leave it out to begin anew',
+    { parameter: 'cursor' }
+  )
 }

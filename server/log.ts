@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
-import { PinoPretty } from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 import type { Clock, Log } from '../core/ports.ts'
 import { logFields, logText } from './log-fields.ts'
 
@@ -22,28 +22,30 @@ const standardOutput = 1
  * before the call returns, so that the last ones before a crash are not lost.
  */
 export function createLog(options: LogOptions): Log {
+  const destination = options.destination ?? pino.destination({ dest: standardOutput, sync: true })
   const logger = pino(
     {
       level: options.level,
       base: { node: options.node },
       timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) }
+      formatters: { level: (label) => ({ level: label }) },
+      // Errors have their final form by then.
+      serializers: { err: (error: unknown) => error }
     },
-    options.pretty
-      ? prettyStream(options.destination)
-      : (options.destination ?? pino.destination({ dest: standardOutput, sync: true }))
+    options.pretty ? prettyStream(destination) : destination
   )
   return new PinoLog(logger)
 }
 
-function prettyStream(destination: DestinationStream | undefined): DestinationStream {
-  return PinoPretty({
+function prettyStream(destination: DestinationStream): DestinationStream {
+  const prettify = prettyFactory({
     colorize: process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '',
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
-    sync: true,
-    destination: destination ?? standardOutput
+    // Errors would be printed over several lines.
+    errorLikeObjectKeys: []
   })
+  return { write: (line) => destination.write(prettify(line)) }
 }
 
 class PinoLog implements Log {

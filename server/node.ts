@@ -49,6 +49,8 @@ export interface ReadinessCheck {
 const pendingBytesMax = 64 * 1024 * 1024
 const repairsInFlightMax = 1024
 const aloneAfterMs = 1500
+const processBytes = 16
+const quantilesShown = [0.5, 0.95, 0.99]
 const identityRow = 'cluster-identity'
 const documentRow = 'cluster-document'
 
@@ -118,6 +120,7 @@ export class Node {
     const members = this.cluster.ring.memberIds.length
     const failure = this.#failure()
     const self = this.cluster.self
+    const { awaited } = this.peers
     return [
       { name: 'storage', ok: failure === null, detail: failure?.message ?? 'open' },
       {
@@ -130,12 +133,17 @@ export class Node {
         ok: self !== undefined && self.state !== 'removed',
         detail: self?.state ?? 'not announced yet'
       },
+      {
+        name: 'peers',
+        ok: awaited.length === 0,
+        detail: awaited.length === 0 ? 'linked' : `waiting for ${awaited.join(', ')}`
+      },
       { name: 'running', ok: !this.#stopping, detail: this.#stopping ? 'stopping' : 'running' }
     ]
   }
 
   get isReady(): boolean {
-    return this.servesData && !this.#stopping
+    return this.servesData && !this.#stopping && this.peers.awaited.length === 0
   }
 
   /** As `readiness`, but for being about to stop, asked at every request. */
@@ -233,10 +241,12 @@ export async function createNode(ports: NodePorts): Promise<Node> {
         clusterName: config.cluster.name,
         partitions: config.cluster.partitions,
         nodeId: own.id,
-        release: ports.release
+        release: ports.release,
+        process: random.bytes(processBytes)
       },
       listenAddress: own.peer,
       seeds: config.seeds,
+      heartbeatMs: config.cluster.heartbeatMs,
       transport,
       clock,
       timers,
@@ -281,11 +291,13 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   })
   const inspection = new KeyInspection(context)
   describeGauges(metrics, { store, peers, cluster, disk })
-  metrics.durations(
-    'anneal_peer_read_duration_seconds',
-    'How long other replicas take to answer a read; recent answers weigh more',
-    'peer',
-    new Map([['all', reads.remoteLatency]])
+  // No histogram: recent answers weigh more, so its counts would go down, which Prometheus takes for a restart.
+  metrics.labelledGauge(
+    'anneal_peer_read_latency_seconds',
+    'How long other replicas take to answer a read, the recent answers before all; by quantile',
+    'quantile',
+    () =>
+      quantilesShown.map((q) => [String(q), reads.remoteLatency.percentileMs(q) / 1000] as const)
   )
   await listen(peers, store)
   return new Node({
@@ -345,18 +357,26 @@ function openStore(
 
 /** A data directory belongs to one node of one cluster, and its partitions never change. */
 async function checkIdentity(store: Store, config: Config): Promise<void> {
-  const own = JSON.stringify({
+  const own = {
     id: config.node.id,
     cluster: config.cluster.name,
     partitions: config.cluster.partitions
+  }
+  const found = store.readMeta(identityRow)
+  if (found === null) return store.writeMeta(identityRow, Buffer.from(JSON.stringify(own)))
+  const recorded: unknown = JSON.parse(found.toString())
+  const names = { id: 'node.id', cluster: 'cluster.name', partitions: 'cluster.partitions' }
+  const differences = Object.entries(own).flatMap(([field, value]) => {
+    const before: unknown = Object(recorded)[field]
+    if (before === value) return []
+    const name = Reflect.get(names, field)
+    return [`${name} was ${JSON.stringify(before)} and is now ${JSON.stringify(value)}`]
   })
-  const found = store.readMeta(identityRow)?.toString() ?? null
-  if (found === null) return store.writeMeta(identityRow, Buffer.from(own))
-  if (found === own) return
+  if (differences.length === 0) return
   await store.close()
   throw new AnnealError(
     'internal',
-    `the data directory ${config.node.data} was made for ${found} and cannot be used for ${own}: give this node another directory, or its old settings`
+    `the data directory ${config.node.data} belongs to another node: ${differences.join(', ')}. Give this node a directory of its own, or go back to the old settings`
   )
 }
 

@@ -91,7 +91,16 @@ export function decodeObject(bytes: Uint8Array): Versions {
     versions.push(version)
   }
   reader.finish()
+  if (count > 1) refuseMixedForms(versions)
   return versions
+}
+
+// Such an object would have two encodings, and in neither form the bytes that it came in.
+function refuseMixedForms(versions: Versions): void {
+  const large = versions.filter(isKeptApart)
+  if (new Set(large.map(({ value }) => value === null)).size > 1) {
+    throw new DecodeError('large values both kept apart and not')
+  }
 }
 
 /** As `decodeObject`, for bytes of another node: whole, and every content hash computed anew. */
@@ -114,7 +123,7 @@ function decodeVersion(reader: ByteReader): Version {
   if (tombstone && flags !== tombstoneFlag) throw new DecodeError('a tombstone with content')
   const dot = decodeDot(reader)
   const past = decodeVector(reader)
-  const timeMs = reader.varint()
+  const timeMs = decodeTime(reader)
   const expiresAtMs = flags & expiryFlag ? decodeExpiry(reader) : 0
   const contentType = flags & contentTypeFlag ? decodeContentType(reader) : ''
   const meta = flags & metaFlag ? decodeMeta(reader) : noMeta
@@ -127,8 +136,17 @@ function decodeVersion(reader: ByteReader): Version {
 
 const noMeta: Meta = []
 
+/** The end of the times that a Date can hold. */
+const timeMsMax = 8.64e15
+
+function decodeTime(reader: ByteReader): number {
+  const timeMs = reader.varint()
+  if (timeMs > timeMsMax) throw new DecodeError(`a time of ${timeMs}, beyond all dates`)
+  return timeMs
+}
+
 function decodeExpiry(reader: ByteReader): number {
-  const expiresAtMs = reader.varint()
+  const expiresAtMs = decodeTime(reader)
   if (expiresAtMs === 0) throw new DecodeError('an expiry of zero')
   return expiresAtMs
 }

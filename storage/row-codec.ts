@@ -39,6 +39,7 @@ export function decodeRow(rowKey: Uint8Array, bytes: Buffer): Row {
   const found = reader.uint8()
   if (found !== format) throw new DecodeError(`row format ${found}, where ${format} is known`)
   const flags = reader.uint8()
+  if (flags > mintActorFlag) throw new DecodeError(`unknown row flags ${flags}`)
   const mintActor = flags & mintActorFlag ? decodeActor(reader) : null
   const objectHash = reader.bytes(digestBytes)
   const objectBytes = reader.bytes(reader.remaining)

@@ -8,7 +8,7 @@ import { type DemoOptions, demoEnvironment, planDemo } from './demo-plan.ts'
 import { CliExit, exitCodes } from './exit.ts'
 import { requireFreePorts } from './free-ports.ts'
 import { addExamples, wholeNumber } from './options.ts'
-import { table } from './table.ts'
+import { count, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
 const readyTimeoutMs = 30_000
@@ -152,7 +152,6 @@ function welcome(
   seconds: string
 ): string {
   const [first, second = first] = nodes
-  const count = nodes.length === 1 ? '1 node' : `${nodes.length} nodes`
   const rows = nodes.map((node) => [
     `  ${node.plan.id}`,
     node.url,
@@ -161,7 +160,7 @@ function welcome(
   ])
   const path = 'kv/demo/greeting'
   return [
-    `Anneal runs on this machine: ${count}, ready after ${seconds} s.\n\n`,
+    `Anneal runs on this machine: ${count(nodes.length, 'node')}, ready after ${seconds} s.\n\n`,
     table(['  node', 'HTTP', 'peers', 'pid'], rows),
     '\nWrite on one node, read on another:\n\n',
     `  curl -X PUT -H 'Content-Type: text/plain' --data 'hello' ${first?.url}/${path}\n`,

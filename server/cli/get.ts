@@ -8,7 +8,7 @@ import {
   connect,
   quorumOption
 } from './options.ts'
-import { printable, table } from './table.ts'
+import { count, printable, table } from './table.ts'
 import { json, type Terminal } from './terminal.ts'
 
 interface GetOptions extends ClusterOptions {
@@ -55,15 +55,14 @@ async function show(name: string, result: GetResult, terminal: Terminal): Promis
     case 'siblings': {
       const rows = result.siblings.map((sibling) => [
         printable(sibling.etag),
-        `${sibling.value.length} bytes`,
+        count(sibling.value.length, 'byte'),
         printable(sibling.lastModified),
         preview(sibling)
       ])
       terminal.err(table(['etag', 'size', 'written', 'value'], rows))
-      const count = result.siblings.length
       throw new CliExit(
         exitCodes.failed,
-        `${name} has ${count} values, from writes that had not seen each other; ` +
+        `${name} has ${result.siblings.length} values, from writes that had not seen each other; ` +
           'settle them with `anneal put`, which replaces all of them, or see them whole with --json'
       )
     }

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { KeyStatus, ReplicaVersion } from '../../client/types.ts'
 import { CliExit, exitCodes } from './exit.ts'
 import { addClusterOptions, addExamples, type ClusterOptions, connect } from './options.ts'
-import { printable, table } from './table.ts'
+import { count, printable, table } from './table.ts'
 import { json, painter, type Terminal } from './terminal.ts'
 
 /** `anneal key`: what every replica holds, side by side. */
@@ -57,7 +57,7 @@ function cell(replica: Replica, etag: string): string {
 }
 
 function describe(version: ReplicaVersion): string {
-  const what = version.tombstone ? 'deleted' : `${version.bytes} bytes`
+  const what = version.tombstone ? 'deleted' : count(version.bytes, 'byte')
   return printable(`${what}, ${version.lastModified}`)
 }
 

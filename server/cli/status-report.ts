@@ -12,7 +12,10 @@ export interface MemberReport {
   readonly peer: string
   readonly zone: string
   readonly region: string
-  readonly state: string
+  /** What the node says of itself; null where it says nothing. */
+  readonly state: string | null
+  /** Its place in the cluster: joining, normal or leaving. */
+  readonly membership: string
   readonly reachable: boolean
   /** Why it is not reachable, else null. */
   readonly failure: string | null
@@ -65,7 +68,8 @@ function memberReport(
     peer,
     zone,
     region,
-    state: said?.node.state ?? member.state,
+    state: said?.node.state ?? null,
+    membership: member.state,
     reachable: said !== null,
     failure: 'failure' in answer ? answer.failure : null,
     version: said?.node.version ?? null,
@@ -99,7 +103,7 @@ function countPartitions(
 function memberProblems(member: MemberReport): readonly string[] {
   const problems: string[] = []
   if (!member.reachable) {
-    problems.push(`${member.id} does not answer at ${member.http}: ${member.failure}`)
+    problems.push(`${member.id} does not answer: ${member.failure}`)
   }
   const doubters = Object.entries(member.upAsSeenBy).filter(([, up]) => !up)
   if (doubters.length > 0) {

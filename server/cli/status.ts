@@ -4,7 +4,7 @@ import { surveyMembers } from './cluster-survey.ts'
 import { CliExit, exitCodes } from './exit.ts'
 import { addClusterOptions, addExamples, type ClusterOptions, connect } from './options.ts'
 import { type MemberReport, type StatusReport, statusReport } from './status-report.ts'
-import { printable, showDuration, table } from './table.ts'
+import { count, printable, showDuration, table } from './table.ts'
 import { json, painter, type Terminal } from './terminal.ts'
 
 /** `anneal status`: the cluster on one screen. */
@@ -36,13 +36,12 @@ export function registerStatus(program: Command, terminal: Terminal): void {
 
 function screen(report: StatusReport, terminal: Terminal): string {
   const paint = painter(terminal)
-  const state = report.degraded ? paint('bad', 'degraded') : paint('good', 'healthy')
-  const count = `${report.members.length} member${report.members.length === 1 ? '' : 's'}`
-  const heading = `cluster ${printable(report.cluster)}: ${state}, ${count}, ring ${report.epoch}\n\n`
+  const health = report.degraded ? paint('bad', 'degraded') : paint('good', 'healthy')
+  const heading = `cluster ${printable(report.cluster)}: ${health}, ${count(report.members.length, 'member')}, ring ${report.epoch}\n\n`
   const head = ['node', 'state', 'zone', 'seen by', 'version', 'uptime', 'owns', 'holds', 'http']
   const rows = report.members.map((member) => [
     printable(member.id),
-    member.reachable ? paint('good', printable(member.state)) : paint('bad', 'unreachable'),
+    member.state === null ? paint('bad', state(member)) : paint('good', state(member)),
     printable([member.region, member.zone].filter((part) => part !== '').join('/') || '-'),
     opinions(member),
     printable(member.version ?? '-'),
@@ -56,6 +55,12 @@ function screen(report: StatusReport, terminal: Terminal): string {
   const lines = [...backlog(report.members), ...notes, ...problems]
   const below = lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
   return `${heading}${table(head, rows)}${below}`
+}
+
+/** What it does, and its place in the cluster where that is not the usual one. */
+function state(member: MemberReport): string {
+  const doing = member.state ?? 'unreachable'
+  return printable(member.membership === 'normal' ? doing : `${doing}, ${member.membership}`)
 }
 
 function opinions(member: MemberReport): string {

@@ -41,6 +41,11 @@ export function showDuration(seconds: number): string {
   return `${Math.floor(whole / 86_400)}d ${Math.floor((whole % 86_400) / 3600)}h`
 }
 
+/** A number of things, with the word for it. */
+export function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`
+}
+
 const sizeUnits = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
 
 /** A size for people: rounded to three digits or so. */

@@ -9,7 +9,7 @@ import {
   connect,
   quorumOption
 } from './options.ts'
-import { printable } from './table.ts'
+import { count, printable } from './table.ts'
 import { json, type Terminal } from './terminal.ts'
 
 interface WriteOptions extends ClusterOptions {
@@ -42,7 +42,7 @@ export function registerPut(program: Command, terminal: Terminal): void {
       const { context } = before
       const { contentType, w } = options
       const result = await client.put(bucket, key, value, { context, contentType, w })
-      const said = `stored ${value.length} bytes as ${printable(`${bucket}/${key}`)}`
+      const said = `stored ${count(value.length, 'byte')} as ${printable(`${bucket}/${key}`)}`
       await report({ bucket, key, before, result, said }, options, terminal)
     })
   addWriteOptions(command)

@@ -27,6 +27,8 @@ export interface WriteResult {
   readonly context: VersionVector
   readonly contextTimeMs: number
   readonly contentHash: Uint8Array
+  /** The node that minted the version. */
+  readonly coordinator: string
   readonly answered: number
   readonly asked: number
   /** The merged object with all values, where it was asked for. */
@@ -92,7 +94,7 @@ export class WriteCoordinator {
       tried.add(target)
       const timeoutMs = options.timeoutMs - (this.#context.clock.monotonic() - startedMs)
       const outcome = await this.#request(target, large ? 'bulk' : 'small', request, timeoutMs)
-      if (outcome.kind === 'coordinated') return toResult(outcome, options)
+      if (outcome.kind === 'coordinated') return toResult(outcome, target, options)
       if (isRefusedUnseen(outcome)) continue
       if (outcome.kind === 'failure' && outcome.code === 'epoch') {
         // Refused before anything was done: the views are exchanged and the write is passed on by the new ring.
@@ -188,12 +190,16 @@ function toRequest(key: ObjectKey, write: Write, options: WriteOptions): Coordin
   }
 }
 
-function toResult(frame: CoordinatedFrame, options: WriteOptions): WriteResult {
+function toResult(
+  frame: CoordinatedFrame,
+  coordinator: string,
+  options: WriteOptions
+): WriteResult {
   const reader = new ByteReader(frame.context)
   const context = decodeVector(reader)
   const { contextTimeMs, contentHash, answered, asked } = frame
   const versions = options.returnObject ? decodeForeignObject(frame.object) : null
-  return { context, contextTimeMs, contentHash, answered, asked, versions }
+  return { context, contextTimeMs, contentHash, coordinator, answered, asked, versions }
 }
 
 function parseQuorum(text: string): QuorumSpec {

@@ -139,6 +139,7 @@ export class WriteOperation {
       context,
       contextTimeMs,
       contentHash: version.contentHash,
+      coordinator: this.#context.selfId,
       answered: acknowledged,
       asked,
       versions: this.#options.returnObject ? this.#versions : null

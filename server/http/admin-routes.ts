@@ -1,16 +1,25 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Node } from '../node.ts'
+import { keyAnswers, ringAnswers, statusAnswers } from './response-schemas.ts'
 import { keyParams, localQuery } from './schemas.ts'
 
 /** `/admin`: what an operator asks of a node. */
 export function registerAdminRoutes(app: FastifyInstance, node: Node): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
-  const statusSchema = { summary: 'This node, and the cluster as it sees it', tags: ['admin'] }
+  const statusSchema = {
+    summary: 'This node, and the cluster as it sees it',
+    tags: ['admin'],
+    response: statusAnswers
+  }
   routes.get('/admin/status', { schema: statusSchema }, () => describeStatus(node))
 
-  const ringSchema = { summary: 'Partitions and their replicas', tags: ['admin'] }
+  const ringSchema = {
+    summary: 'Partitions and their replicas',
+    tags: ['admin'],
+    response: ringAnswers
+  }
   routes.get('/admin/ring', { schema: ringSchema }, () => {
     const { ring } = node.cluster
     const partitions = Array.from({ length: ring.partitions }, (_, id) => ({
@@ -25,7 +34,8 @@ export function registerAdminRoutes(app: FastifyInstance, node: Node): void {
     summary: 'What every replica holds for a key',
     tags: ['admin'],
     params: keyParams,
-    querystring: localQuery
+    querystring: localQuery,
+    response: keyAnswers
   }
   routes.get('/admin/keys/:bucket/:key', { schema: keySchema }, (request) => {
     const bucket = node.data.checkName('bucket', request.params.bucket)

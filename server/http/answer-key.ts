@@ -11,23 +11,29 @@ export const defaultContentType = 'application/octet-stream'
 const settleHint =
   'These writes had not seen each other, so none replaced another. To settle them, write the value that is to stay once more with the Causal-Context of this answer; or give the bucket {"conflict":"lww"}, and only the latest write is kept.'
 
+export interface Wanted {
+  /** The ETag of one sibling. */
+  readonly sibling?: string | undefined
+  readonly ifNoneMatch?: string | undefined
+}
+
 /** Answers with what a key holds: one value, siblings, or why there is none. */
 export function answerKey(
   request: FastifyRequest,
   reply: FastifyReply,
   view: KeyView,
-  wantedSibling: string | undefined,
+  { sibling, ifNoneMatch }: Wanted,
   admission: Admission
 ): FastifyReply {
   if (view.context !== null) reply.header('Causal-Context', view.context)
   reply.header('X-Replicas', `${view.answered}/${view.asked}`)
   if (view.state !== 'found') throw notFound(view, reply)
-  const chosen = wantedSibling === undefined ? null : siblingOf(view, wantedSibling)
+  const chosen = sibling === undefined ? null : siblingOf(view, sibling)
   const [first] = view.siblings
   const single = chosen ?? (view.siblings.length === 1 ? first : undefined)
   const etag = `"${single === undefined ? view.etag : etagOf(single)}"`
   reply.header('ETag', etag)
-  if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  if (matches(ifNoneMatch, etag)) return reply.code(304).send()
   if (single !== undefined) return answerValue(reply, single, admission)
   return answerSiblings(request, reply, view.siblings, admission)
 }
@@ -56,8 +62,8 @@ function answerValue(reply: FastifyReply, version: Version, admission: Admission
   if (value.length > joinedBytesMax) return reply.send(value)
   // Head and body in one string are one write to the socket; a buffer behind a head takes a writev, which costs as
   // much as all the rest of a small read. In latin1 each character is one byte of the value.
-  reply.hijack()
   reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
+  reply.hijack()
   reply.raw.end(value.toString('latin1'), 'latin1')
   return reply
 }
@@ -114,11 +120,14 @@ function bytesOf({ value }: Version): Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.length)
 }
 
-/** Whether an If-Match or If-None-Match names this ETag; weak ones compare by their text. */
+/** Whether an If-Match or If-None-Match names this ETag: weak ones and ones without quotes compare by their text. */
 export function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
   if (header.trim() === '*') return true
-  return header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag)
+  const text = etag.replaceAll('"', '')
+  return header
+    .split(',')
+    .some((candidate) => candidate.trim().replace(/^W\//, '').replaceAll('"', '') === text)
 }
 
 let lastSecond = Number.NaN

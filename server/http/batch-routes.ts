@@ -3,12 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import type { Static } from 'typebox'
 import { AnnealError } from '../../core/errors.ts'
 import { batchOperationsMax } from '../../core/limits.ts'
-import type { KeyView } from '../data-service.ts'
+import type { KeyView, RequestOptions } from '../data-service.ts'
 import type { Node } from '../node.ts'
 import type { Admission } from './admission.ts'
 import { defaultContentType, describeSibling } from './answer-key.ts'
+import { quorumsOf } from './data-options.ts'
 import { problemOf } from './problem.ts'
-import { batchBody } from './schemas.ts'
+import { batchAnswers } from './response-schemas.ts'
+import { batchBody, batchQuery } from './schemas.ts'
 
 const body = batchBody(batchOperationsMax)
 type Operation = Static<typeof body>['ops'][number]
@@ -17,25 +19,34 @@ const concurrency = 32
 
 /** `/kv/batch`: many operations in one request, each with its own outcome. Not atomic. */
 export function registerBatchRoute(app: FastifyInstance, node: Node, admission: Admission): void {
-  const schema = { summary: 'Several operations in one request; not atomic', tags: ['data'], body }
+  const schema = {
+    summary: 'Several operations in one request; not atomic',
+    tags: ['data'],
+    querystring: batchQuery,
+    body,
+    response: batchAnswers
+  }
   app.withTypeProvider<TypeBoxTypeProvider>().post('/kv/batch', { schema }, (request, reply) =>
     admission.admit(async () => {
-      const results = await mapBounded(request.body.ops, (operation) => carryOut(node, operation))
+      const quorums = quorumsOf(request.query)
+      const run = (operation: Operation) => carryOut(node, operation, quorums)
+      const results = await mapBounded(request.body.ops, run)
       return reply.send({ atomic: false, results })
     })
   )
 }
 
-async function carryOut(node: Node, operation: Operation) {
+async function carryOut(node: Node, operation: Operation, quorums: RequestOptions) {
   try {
-    return await perform(node, operation)
+    return await perform(node, operation, quorums)
   } catch (thrown) {
     return problemOf(AnnealError.from(thrown))
   }
 }
 
-async function perform(node: Node, { op, bucket, key, value, context, contentType }: Operation) {
-  const options = { context }
+async function perform(node: Node, operation: Operation, quorums: RequestOptions) {
+  const { op, bucket, key, value, context, contentType } = operation
+  const options = { ...quorums, context }
   if (op === 'get') return describeView(await node.data.get(bucket, key, options))
   if (op === 'delete') {
     const receipt = await node.data.delete(bucket, key, options)

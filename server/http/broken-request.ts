@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { AnnealError } from '../../core/errors.ts'
 import { problemOf, problemType } from './problem.ts'
@@ -11,7 +12,7 @@ export function answerBrokenRequest(thrown: Error & { code?: string }, socket: S
   const error = describe(thrown)
   const body = JSON.stringify(problemOf(error))
   socket.end(
-    `HTTP/1.1 ${error.status} ${error.code}\r\nContent-Type: ${problemType}\r\n` +
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: ${problemType}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
   )
 }

@@ -3,15 +3,30 @@ import type { FastifyInstance } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 import { bucketsMax } from '../../core/limits.ts'
 import type { BucketProperties, QuorumSpec } from '../../ring/cluster-document.ts'
+import { replicaCount } from '../coordinator/quorum.ts'
 import type { Node } from '../node.ts'
+import {
+  bucketAnswers,
+  bucketDeleteAnswers,
+  bucketListAnswers,
+  bucketPutAnswers
+} from './response-schemas.ts'
 import { bucketBody, bucketParams } from './schemas.ts'
 
 /** `/buckets`: the properties of buckets, which every node holds. */
 export function registerBucketRoutes(app: FastifyInstance, node: Node): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
   const { cluster } = node
+  const { n, regions } = node.config.replication
+  const replicas = replicaCount(
+    regions === null ? { n } : { regions: new Map(Object.entries(regions)) }
+  )
 
-  const listSchema = { summary: 'Buckets with properties of their own', tags: ['buckets'] }
+  const listSchema = {
+    summary: 'Buckets with properties of their own',
+    tags: ['buckets'],
+    response: bucketListAnswers
+  }
   routes.get('/buckets', { schema: listSchema }, () => ({
     buckets: [...cluster.document.buckets]
       .filter(([, { properties }]) => properties !== null)
@@ -21,7 +36,8 @@ export function registerBucketRoutes(app: FastifyInstance, node: Node): void {
   const getSchema = {
     summary: 'The properties of a bucket',
     tags: ['buckets'],
-    params: bucketParams
+    params: bucketParams,
+    response: bucketAnswers
   }
   routes.get('/buckets/:bucket', { schema: getSchema }, (request) => {
     const { bucket } = request.params
@@ -33,7 +49,8 @@ export function registerBucketRoutes(app: FastifyInstance, node: Node): void {
     summary: 'Set the properties of a bucket',
     tags: ['buckets'],
     params: bucketParams,
-    body: bucketBody
+    body: bucketBody,
+    response: bucketPutAnswers
   }
   routes.put('/buckets/:bucket', { schema: putSchema }, async (request) => {
     const { bucket } = request.params
@@ -42,8 +59,8 @@ export function registerBucketRoutes(app: FastifyInstance, node: Node): void {
     const properties = {
       conflict: conflict ?? 'siblings',
       ttlSeconds: ttl ?? null,
-      r: quorumOf(r),
-      w: quorumOf(w)
+      r: quorumOf('r', r, replicas),
+      w: quorumOf('w', w, replicas)
     }
     await change(node, bucket, properties)
     return describe(bucket, properties)
@@ -52,7 +69,8 @@ export function registerBucketRoutes(app: FastifyInstance, node: Node): void {
   const deleteSchema = {
     summary: 'Take the properties of a bucket back to the defaults',
     tags: ['buckets'],
-    params: bucketParams
+    params: bucketParams,
+    response: bucketDeleteAnswers
   }
   routes.delete('/buckets/:bucket', { schema: deleteSchema }, async (request, reply) => {
     const { bucket } = request.params
@@ -109,7 +127,20 @@ function describe(bucket: string, properties: BucketProperties | null) {
   return { bucket, conflict, ttl: ttlSeconds, r, w }
 }
 
-function quorumOf(value: string | number | undefined): QuorumSpec | null {
+/** Refused here, since with a number that no key has replicas for every request to the bucket would fail. */
+function quorumOf(
+  field: 'r' | 'w',
+  value: string | number | undefined,
+  replicas: number
+): QuorumSpec | null {
   if (value === undefined) return null
-  return typeof value === 'number' || /^\d/.test(value) ? Number(value) : (value as QuorumSpec)
+  const isNumber = typeof value === 'number' || /^\d/.test(value)
+  if (isNumber && Number(value) > replicas) {
+    throw new AnnealError(
+      'bad_body',
+      `${field} is ${value}, and a key has ${replicas} replicas: give a number from 1 to ${replicas}`,
+      { field }
+    )
+  }
+  return isNumber ? Number(value) : (value as QuorumSpec)
 }

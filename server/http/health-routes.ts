@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Node } from '../node.ts'
 import { describeStatus } from './admin-routes.ts'
+import { liveAnswers, metricsAnswers, readyAnswers } from './response-schemas.ts'
 import { verboseQuery } from './schemas.ts'
 import { statusPage } from './status-page.ts'
 
@@ -12,7 +13,8 @@ export function registerHealthRoutes(app: FastifyInstance, node: Node): void {
   const liveSchema = {
     summary: 'Whether the process runs',
     tags: ['health'],
-    querystring: verboseQuery
+    querystring: verboseQuery,
+    response: liveAnswers
   }
   routes.get('/livez', { schema: liveSchema }, (_request, reply) =>
     reply.type('text/plain').send('ok\n')
@@ -21,7 +23,8 @@ export function registerHealthRoutes(app: FastifyInstance, node: Node): void {
   const readySchema = {
     summary: 'Whether the node serves data',
     tags: ['health'],
-    querystring: verboseQuery
+    querystring: verboseQuery,
+    response: readyAnswers
   }
   routes.get('/readyz', { schema: readySchema }, (request, reply) => {
     const checks = node.readiness()
@@ -32,7 +35,11 @@ export function registerHealthRoutes(app: FastifyInstance, node: Node): void {
     return reply.send(`${lines.join('')}${ready ? 'ready' : 'not ready'}\n`)
   })
 
-  const metricsSchema = { summary: 'Prometheus metrics', tags: ['health'] }
+  const metricsSchema = {
+    summary: 'Prometheus metrics',
+    tags: ['health'],
+    response: metricsAnswers
+  }
   routes.get('/metrics', { schema: metricsSchema }, async (_request, reply) => {
     const { registry } = node.metrics
     return reply.header('Content-Type', registry.contentType).send(await registry.metrics())

@@ -8,11 +8,15 @@ import type { Node } from '../node.ts'
 import { registerAdminRoutes } from './admin-routes.ts'
 import { Admission } from './admission.ts'
 import { registerBatchRoute } from './batch-routes.ts'
+import { parseJsonBodies } from './body-parsers.ts'
 import { answerBrokenRequest } from './broken-request.ts'
 import { registerBucketRoutes } from './bucket-routes.ts'
 import { registerHealthRoutes } from './health-routes.ts'
+import { KnownRoutes } from './known-routes.ts'
 import { registerKvRoutes } from './kv-routes.ts'
 import { sendProblem, toAnnealError } from './problem.ts'
+import { compileRequestValidator } from './request-validator.ts'
+import { discardRest } from './unread-body.ts'
 
 export interface HttpServer {
   /** The address that is really listened on. */
@@ -22,6 +26,8 @@ export interface HttpServer {
 }
 
 const headersTimeoutMs = 10_000
+// How often requests that arrive too slowly are looked for; Node.js would do so every 30 seconds.
+const slowCheckMs = 1000
 const keepAliveTimeoutMs = 75_000
 const stalledSocketMs = 120_000
 const otherHeadersBytes = 16 * 1024
@@ -35,9 +41,8 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   const { config } = node
   const admission = new Admission(config.limits, () => node.metrics.rejected.inc())
   const app = createApp(node)
-  await app.register(fastifySwagger, {
-    openapi: { info: { title: 'Anneal', version: node.release } }
-  })
+  parseJsonBodies(app)
+  await app.register(fastifySwagger, { openapi: describeApi(node) })
   observe(app, node, admission)
   await app.register((kv, _options, done) => {
     registerKvRoutes(kv, node, admission)
@@ -48,7 +53,6 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   registerAdminRoutes(app, node)
   registerHealthRoutes(app, node)
   app.server.maxConnections = config.limits.maxConnections
-  app.server.on('clientError', answerBrokenRequest)
   const address = await listen(app, config.node.http)
   return { address, close: (drainMs) => close(app, drainMs) }
 }
@@ -67,9 +71,10 @@ function createApp(node: Node): FastifyInstance {
     return503OnClosing: false,
     routerOptions: { maxParamLength: encodedKeyBytes * 4 },
     genReqId: requestIds(node.id),
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
+    clientErrorHandler: answerBrokenRequest,
     http: {
-      headersTimeout: headersTimeoutMs,
+      headersTimeout: Math.min(headersTimeoutMs, http.requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(slowCheckMs, http.requestTimeoutMs),
       maxHeaderSize: 2 * encodedKeyBytes + tokenCharactersMax + otherHeadersBytes
     },
     frameworkErrors: (error, request, reply) => {
@@ -77,32 +82,45 @@ function createApp(node: Node): FastifyInstance {
       void sendProblem(reply, toAnnealError(error, limits))
     }
   })
+  app.setValidatorCompiler(compileRequestValidator)
+  // The schemas of answers are for the API's description; answers go out as they are.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   app.setErrorHandler((thrown, request, reply) => {
     const error = toAnnealError(thrown, limits)
+    if (!node.isStopping) discardRest(request, reply)
     if (error.code === 'internal') {
       node.log.error(
-        {
-          requestId: request.id,
-          method: request.method,
-          url: request.url,
-          reason: error.message,
-          stack: error.stack
-        },
+        { requestId: request.id, method: request.method, url: request.url, error: thrown },
         'a request failed'
       )
     }
     return sendProblem(reply, error)
   })
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      reply,
-      new AnnealError(
-        'no_such_route',
-        `there is no ${request.method} ${request.url.split('?')[0]}; GET /openapi.json lists what there is`
-      )
-    )
-  )
+  const routes = new KnownRoutes()
+  routes.watch(app)
+  app.setNotFoundHandler((request, reply) => {
+    const { error, allow } = routes.explain(request.method, request.url)
+    if (allow !== '') reply.header('Allow', allow)
+    return sendProblem(reply, error)
+  })
   return app
+}
+
+function describeApi(node: Node) {
+  return {
+    info: {
+      title: 'Anneal',
+      version: node.release,
+      description:
+        'A replicated key-value store. Every node answers for the whole cluster; every answer has a Request-Id and the X-Coordinator, and every error is a problem (RFC 9457).'
+    },
+    tags: [
+      { name: 'data', description: 'Keys and their values' },
+      { name: 'buckets', description: 'What holds for all keys of a bucket' },
+      { name: 'admin', description: 'What an operator asks of a node' },
+      { name: 'health', description: 'For orchestrators and monitoring' }
+    ]
+  }
 }
 
 /** What every request has: readiness, a place in the queue, an id, and a count. */
@@ -136,8 +154,12 @@ function observe(app: FastifyInstance, node: Node, admission: Admission): void {
       done(AnnealError.from(thrown))
     }
   })
-  app.addHook('onResponse', (request, reply, done) => {
+  // Not once the answer has gone out: where the client has left, it never does.
+  app.addHook('onSend', (request, _reply, payload, done) => {
     admission.releaseBody(request)
+    done(null, payload)
+  })
+  app.addHook('onResponse', (request, reply, done) => {
     const operation = isData(request.url) ? operationOf(request.method) : 'other'
     metrics.countResponse(operation, reply.statusCode)
     if (operation !== 'other') {

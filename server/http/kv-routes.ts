@@ -1,42 +1,53 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
-import { contentTypeBytesMax, metaBytesMax, metaEntriesMax } from '../../core/limits.ts'
-import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import { metaBytesMax, metaEntriesMax } from '../../core/limits.ts'
 import type { Meta } from '../../storage/version.ts'
 import type { KeyView, RequestOptions, WriteReceipt } from '../data-service.ts'
 import { decodeCursor, encodeCursor } from '../key-walk.ts'
 import type { Node } from '../node.ts'
 import type { Admission } from './admission.ts'
 import { answerKey, defaultContentType, matches } from './answer-key.ts'
-import { bucketParams, deleteQuery, keyParams, listQuery, putQuery, readQuery } from './schemas.ts'
+import { contentTypeOf, keepBodiesAsBytes } from './body-parsers.ts'
+import { type DataQuery, optionsOf, quorumsOf } from './data-options.ts'
+import { deleteAnswers, listAnswers, putAnswers, readAnswers } from './response-schemas.ts'
+import {
+  bucketParams,
+  deleteHeaders,
+  deleteQuery,
+  keyParams,
+  listQuery,
+  putHeaders,
+  putQuery,
+  readHeaders,
+  readQuery,
+  valueBody
+} from './schemas.ts'
 
 const listLimitDefault = 1000
 const emptyValue = Buffer.alloc(0)
 
-interface DataQuery {
-  readonly r?: string
-  readonly w?: string
-  readonly timeout?: number
-}
-
 /** `/kv`, on an instance of its own: here bodies are bytes, whatever their content type says. */
 export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Admission): void {
   const kv = app.withTypeProvider<TypeBoxTypeProvider>()
-  kv.removeAllContentTypeParsers()
-  kv.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  keepBodiesAsBytes(kv)
 
   const readSchema = {
     summary: 'Read a key',
     tags: ['data'],
     params: keyParams,
-    querystring: readQuery
+    querystring: readQuery,
+    headers: readHeaders,
+    response: readAnswers
   }
-  kv.get('/kv/:bucket/:key', { schema: readSchema }, (request, reply) =>
+  const readConfig = { swagger: { exposeHeadRoute: true } }
+  kv.get('/kv/:bucket/:key', { schema: readSchema, config: readConfig }, (request, reply) =>
     admission.admit(async () => {
       const { bucket, key } = request.params
       const view = await node.data.get(bucket, key, optionsOf(request, request.query))
-      return answerKey(request, reply, view, request.query.sibling, admission)
+      const { sibling } = request.query
+      const ifNoneMatch = request.headers['if-none-match']
+      return answerKey(request, reply, view, { sibling, ifNoneMatch }, admission)
     })
   )
 
@@ -44,7 +55,11 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
     summary: 'Write a key',
     tags: ['data'],
     params: keyParams,
-    querystring: putQuery
+    querystring: putQuery,
+    headers: putHeaders,
+    consumes: ['*/*'],
+    body: valueBody,
+    response: putAnswers
   }
   kv.put('/kv/:bucket/:key', { schema: putSchema }, (request, reply) =>
     admission.admit(async () => {
@@ -54,7 +69,7 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
       const receipt = await node.data.put(bucket, key, {
         ...options,
         value: Buffer.isBuffer(request.body) ? request.body : emptyValue,
-        contentType: contentTypeOf(request),
+        contentType: contentTypeOf(request) ?? defaultContentType,
         meta: metaOf(request),
         ttlSeconds: request.query.ttl,
         returnObject: request.query.return === 'body'
@@ -67,7 +82,9 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
     summary: 'Delete a key',
     tags: ['data'],
     params: keyParams,
-    querystring: deleteQuery
+    querystring: deleteQuery,
+    headers: deleteHeaders,
+    response: deleteAnswers
   }
   kv.delete('/kv/:bucket/:key', { schema: deleteSchema }, (request, reply) =>
     admission.admit(async () => {
@@ -83,36 +100,12 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
     summary: 'List the keys of a bucket, by a walk over all partitions',
     tags: ['data'],
     params: bucketParams,
-    querystring: listQuery
+    querystring: listQuery,
+    response: listAnswers
   }
   kv.get('/kv/:bucket', { schema: listSchema }, (request, reply) =>
     admission.admit(() => listKeys(node, request, reply, request.params.bucket, request.query))
   )
-}
-
-function optionsOf(request: FastifyRequest, query: DataQuery): RequestOptions {
-  const context = request.headers['causal-context']
-  if (Array.isArray(context))
-    throw new AnnealError('bad_context', 'there may be one Causal-Context')
-  return { r: quorumOf(query.r), w: quorumOf(query.w), timeoutMs: query.timeout, context }
-}
-
-/** The schema has let through only what this understands. */
-function quorumOf(text: string | undefined): QuorumSpec | undefined {
-  if (text === undefined) return undefined
-  return /^\d/.test(text) ? Number(text) : (text as QuorumSpec)
-}
-
-function contentTypeOf(request: FastifyRequest): string {
-  const contentType = request.headers['content-type'] ?? defaultContentType
-  if (contentType.length > contentTypeBytesMax) {
-    throw new AnnealError(
-      'bad_parameter',
-      `Content-Type has ${contentType.length} bytes and may have ${contentTypeBytesMax}`,
-      { parameter: 'Content-Type' }
-    )
-  }
-  return contentType
 }
 
 const metaPrefix = 'x-meta-'
@@ -174,7 +167,9 @@ function answerWrite(
   receipt: WriteReceipt,
   admission: Admission
 ): FastifyReply {
-  if (receipt.view !== null) return answerKey(request, reply, receipt.view, undefined, admission)
+  reply.header('X-Coordinator', receipt.coordinator)
+  // The conditions of a write have been checked before it, and say nothing about its answer.
+  if (receipt.view !== null) return answerKey(request, reply, receipt.view, {}, admission)
   return reply
     .code(204)
     .header('Causal-Context', receipt.context)
@@ -196,13 +191,15 @@ async function listKeys(
   bucket: string,
   query: ListQuery
 ): Promise<FastifyReply> {
+  const options = quorumsOf(query)
   const { keys, next } = await node.walk.page({
     bucket: node.data.checkName('bucket', bucket),
     prefix: Buffer.from(query.prefix ?? ''),
     limit: query.limit ?? listLimitDefault,
     cursor:
       query.cursor === undefined ? { partition: 0, from: emptyValue } : decodeCursor(query.cursor),
-    timeoutMs: query.timeout ?? node.config.http.defaultTimeoutMs
+    r: options.r ?? 'quorum',
+    timeoutMs: options.timeoutMs ?? node.config.http.defaultTimeoutMs
   })
   const cursor = next === null ? null : encodeCursor(next)
   if (cursor !== null) reply.header('X-Cursor', cursor)

@@ -34,30 +34,25 @@ function titleOf(code: ErrorCode): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-interface ValidationFailure {
-  readonly validationContext?: string
-  readonly validation?: readonly {
-    readonly instancePath: string
-    readonly message?: string
-    readonly keyword: string
-    readonly params: Record<string, unknown>
-  }[]
-}
-
 /** Whatever the HTTP library or a handler throws, as one of our own errors. */
 export function toAnnealError(
   thrown: unknown,
-  limits: { readonly maxValueBytes: number }
+  { maxKeyBytes, maxValueBytes }: { readonly maxKeyBytes: number; readonly maxValueBytes: number }
 ): AnnealError {
   if (thrown instanceof AnnealError) return thrown
-  const error = thrown as Error & { code?: string; statusCode?: number } & ValidationFailure
-  if (error.validation !== undefined) return validationError(error)
+  const error = thrown as Error & { code?: string; statusCode?: number }
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new AnnealError(
         'value_too_large',
-        `the body is larger than ${limits.maxValueBytes} bytes`,
-        limits
+        `the body is larger than ${maxValueBytes} bytes: split it, or have limits.maxValueBytes raised`,
+        { maxValueBytes }
+      )
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new AnnealError(
+        'bad_key',
+        `the bucket or the key is far longer than the ${maxKeyBytes} bytes that it may have`,
+        { maxKeyBytes }
       )
     case 'FST_ERR_BAD_URL':
     case 'FST_ERR_ASYNC_CONSTRAINT':
@@ -67,33 +62,15 @@ export function toAnnealError(
       )
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new AnnealError(
-        'bad_parameter',
-        'Content-Type is no media type: give one such as application/octet-stream',
-        { parameter: 'Content-Type' }
+        'bad_body',
+        'the body is taken as JSON only: send it with Content-Type: application/json'
       )
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-    case 'FST_ERR_CTP_INVALID_JSON_BODY':
-      return new AnnealError('bad_body', error.message)
+      return new AnnealError('bad_body', 'the body is not as long as its Content-Length says')
     default:
   }
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return new AnnealError('bad_request', error.message)
   }
   return AnnealError.from(thrown)
-}
-
-function validationError({ validation, validationContext }: ValidationFailure): AnnealError {
-  const [first] = validation ?? []
-  const unknown = first?.params['additionalProperty']
-  const parameter = String(unknown ?? first?.instancePath.split('/')[1] ?? validationContext)
-  if (validationContext === 'body') {
-    return new AnnealError('bad_body', `${first?.instancePath || 'the body'} ${first?.message}`)
-  }
-  const why = unknown === undefined ? first?.message : 'is not known here'
-  const allowed = first?.params['allowedValues']
-  const values = Array.isArray(allowed) ? ` (${allowed.join(', ')})` : ''
-  return new AnnealError('bad_parameter', `the parameter ${parameter} ${why}${values}`, {
-    parameter
-  })
 }

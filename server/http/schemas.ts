@@ -1,14 +1,17 @@
 import { Type } from 'typebox'
 
-/** The one description of requests and answers: validation, types, and the OpenAPI document come from here. */
+/** The one description of requests: validation, types, and the OpenAPI document come from here. */
 
 const quorumPattern = '^([1-9][0-9]{0,2}|one|quorum|all|local_quorum|each_quorum)$'
+const quorumTakes =
+  'a number of replicas from 1 on, or one, quorum, all, local_quorum or each_quorum'
 
 const quorum = (what: string) =>
   Type.Optional(
     Type.String({
       pattern: quorumPattern,
-      description: `How many replicas must ${what}: a number, one, quorum, all, local_quorum, each_quorum`
+      'x-takes': quorumTakes,
+      description: `How many replicas must ${what}: ${quorumTakes}`
     })
   )
 
@@ -36,18 +39,28 @@ export const putQuery = Type.Object(
     ttl: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 100 * 366 * 86_400, description: 'Seconds to live' })
     ),
-    return: Type.Optional(Type.Literal('body'))
+    return: Type.Optional(
+      Type.Literal('body', { description: 'Answer as a GET would, with 200 or 300' })
+    )
   },
   closed
 )
 
 export const deleteQuery = Type.Object(dataQuery, closed)
 
+export const batchQuery = Type.Object(dataQuery, closed)
+
 export const listQuery = Type.Object(
   {
     ...dataQuery,
-    prefix: Type.Optional(Type.String()),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    prefix: Type.Optional(Type.String({ description: 'Only keys that begin with this' })),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        description: 'Keys at the most; 1000 unless given'
+      })
+    ),
     cursor: Type.Optional(Type.String({ description: 'From the answer before' }))
   },
   closed
@@ -62,15 +75,45 @@ export const bucketParams = Type.Object({
   bucket: Type.String({ description: 'Percent-encoded UTF-8' })
 })
 
-const quorumValue = Type.Union([
-  Type.Integer({ minimum: 1, maximum: 999 }),
-  Type.String({ pattern: quorumPattern })
-])
+const context = Type.Optional(
+  Type.String({
+    description: 'The Causal-Context of an earlier answer for the same key, as it was'
+  })
+)
+
+export const readHeaders = Type.Object({
+  'Causal-Context': context,
+  'If-None-Match': Type.Optional(Type.String({ description: '304 where this ETag still holds' })),
+  Accept: Type.Optional(Type.String({ description: 'multipart/mixed: siblings as parts' }))
+})
+
+const conditions = {
+  'Causal-Context': context,
+  'If-Match': Type.Optional(Type.String({ description: '412 where the key has another ETag' })),
+  'If-None-Match': Type.Optional(Type.String({ description: '*: 412 where the key has a value' }))
+}
+
+export const deleteHeaders = Type.Object(conditions)
+
+export const putHeaders = Type.Object({
+  ...conditions,
+  'X-Meta-*': Type.Optional(Type.String({ description: 'Kept with the value and given back' }))
+})
+
+/** Bytes of any type; the server never looks inside. */
+export const valueBody = Type.Unsafe<unknown>({ type: 'string', format: 'binary' })
+
+const quorumValue = Type.Union(
+  [Type.Integer({ minimum: 1, maximum: 999 }), Type.String({ pattern: quorumPattern })],
+  { 'x-takes': quorumTakes }
+)
 
 export const bucketBody = Type.Object(
   {
     conflict: Type.Optional(Type.Union([Type.Literal('siblings'), Type.Literal('lww')])),
-    ttl: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 * 366 * 86_400 })),
+    ttl: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100 * 366 * 86_400, description: 'Seconds to live' })
+    ),
     r: Type.Optional(quorumValue),
     w: Type.Optional(quorumValue)
   },
@@ -96,14 +139,3 @@ export const localQuery = Type.Object({ local: Type.Optional(Type.Boolean()) }, 
 
 /** `?verbose` has no value, or any. */
 export const verboseQuery = Type.Object({ verbose: Type.Optional(Type.String()) }, closed)
-
-export const problem = Type.Object(
-  {
-    type: Type.String(),
-    title: Type.String(),
-    status: Type.Integer(),
-    code: Type.String(),
-    detail: Type.String()
-  },
-  { description: 'RFC 9457, with a code for programs and the facts of the case' }
-)

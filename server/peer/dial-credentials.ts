@@ -4,9 +4,9 @@ import { ChannelCredentials } from '@grpc/grpc-js'
 type CreateSecureConnector = ChannelCredentials['_createSecureConnector']
 
 /**
- * Credentials for one dialed connection that keep hold of its sockets. Closing a gRPC channel only asks its HTTP/2
- * session to finish, which a peer that has stopped reading can put off, and a TCP connection that comes about after the
- * close is left open; destroying the sockets ends both at once.
+ * Credentials for one dialed connection that keep hold of its sockets. Closing a gRPC channel leaves a socket open on
+ * which HTTP/2 has not begun yet: the peer may be silent, or TCP may connect only after the close. Such a peer would
+ * collect one more socket with every attempt.
  */
 export class DialCredentials extends ChannelCredentials {
   readonly #inner: ChannelCredentials

@@ -165,6 +165,6 @@ function listenError(address: string, cause: Error): AnnealError {
     code === 'EADDRINUSE'
       ? 'the port is in use; stop the process that holds it, or choose another'
       : cause.message
-  const message = `cannot listen on ${address}: ${why}`
+  const message = `cannot listen for peers on ${address}: ${why}`
   return new AnnealError('bad_parameter', message, { address }, cause)
 }

@@ -19,6 +19,8 @@ export interface SelfDescription {
   readonly partitions: number
   readonly nodeId: string
   readonly release: string
+  /** Random, drawn once a process. */
+  readonly process: Uint8Array
 }
 
 export interface HandshakeOptions {
@@ -99,6 +101,8 @@ export class DialerHandshake {
 export interface AcceptorHandshakeOptions extends HandshakeOptions {
   /** Whether a greeting's nonce was sent by this very process, which then has dialed itself. */
   isOwnNonce(nonce: Uint8Array): boolean
+  /** Whether another process that goes by this id is up. */
+  isTaken(nodeId: string, process: Uint8Array): boolean
 }
 
 /** The accepting side: answers a Hello with its own greeting and proof, then checks the dialer's proof. */
@@ -126,6 +130,7 @@ export class AcceptorHandshake {
     if (this.#options.isOwnNonce(peer.nonce)) return refuse('itself', 'a node has dialed itself')
     const refusal = disagreement(self, peer)
     if (refusal !== null) return refusal
+    if (this.#options.isTaken(peer.nodeId, peer.process)) return sameId(peer.nodeId)
     this.#peer = peer
     const proof = prove(keys, 'acceptor', peer, this.#greeting)
     return {
@@ -169,13 +174,11 @@ function disagreement(self: SelfDescription, peer: Greeting): HandshakeOutcome |
       `node ${peer.nodeId} has cluster.partitions ${peer.partitions}, node ${self.nodeId} has ${self.partitions}: the number is fixed when a cluster is created and must be the same everywhere`
     )
   }
-  if (peer.nodeId === self.nodeId) {
-    return refuse(
-      'same_id',
-      `there are two nodes with the id ${self.nodeId}: give each an id of its own`
-    )
-  }
-  return null
+  return peer.nodeId === self.nodeId ? sameId(self.nodeId) : null
+}
+
+function sameId(id: string): HandshakeOutcome {
+  return refuse('same_id', `there are two nodes with the id ${id}: give each an id of its own`)
 }
 
 function prove(keys: ClusterKeys, role: Roles, dialer: Greeting, acceptor: Greeting): Uint8Array {

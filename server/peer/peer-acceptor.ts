@@ -35,6 +35,10 @@ export interface PeerAcceptorOptions {
   readonly epoch: () => string
   readonly handle: RequestHandler
   readonly onHeard: (nodeId: string) => void
+  /** The peer has proven who it is. Called before anything of it is handled. */
+  readonly onReady: (nodeId: string, channel: Channel) => void
+  /** A connection that was ready is gone. */
+  readonly onGone: (nodeId: string, channel: Channel) => void
   readonly onRefused: (remote: string, code: RefusalCode, detail: string) => void
 }
 
@@ -81,6 +85,7 @@ export class PeerAcceptor implements ConnectionEvents {
   onClose(): void {
     this.#closed = true
     this.#options.timers.clear(this.#timer)
+    if (this.#peer !== null) this.#options.onGone(this.#peer.nodeId, this.#connection.channel)
   }
 
   #shakeHands(message: Uint8Array): void {
@@ -90,6 +95,7 @@ export class PeerAcceptor implements ConnectionEvents {
     if (outcome.kind === 'ready') {
       this.#options.timers.clear(this.#timer)
       this.#peer = outcome.peer
+      this.#options.onReady(outcome.peer.nodeId, this.#connection.channel)
     } else if (outcome.kind === 'refused') {
       this.#options.onRefused(this.#connection.remote, outcome.code, outcome.detail)
       // A close may overtake what was sent last: who is told of a refusal closes, who tells waits.

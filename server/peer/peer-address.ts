@@ -6,7 +6,7 @@ export interface PeerAddress {
   readonly port: number
 }
 
-const pattern = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/[\]@?#]+)):(\d{1,5})$/
+const pattern = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
 const portMax = 65535
 
 /** Reads `host:port` or `[ipv6]:port`. Errors: AnnealError `bad_parameter`, naming the address. */
@@ -15,8 +15,9 @@ export function parsePeerAddress(address: string): PeerAddress {
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   if (host === undefined || port > portMax) {
-    const detail = `${JSON.stringify(address)} is not an address; write host:port, such as 127.0.0.1:9801`
-    throw new AnnealError('bad_parameter', detail, { address })
+    const given = address.slice(0, 128)
+    const detail = `${JSON.stringify(given)} is not an address; write host:port, such as 127.0.0.1:9801`
+    throw new AnnealError('bad_parameter', detail, { address: given })
   }
   return { host, port }
 }

@@ -4,7 +4,6 @@ import type {
   Channel,
   Clock,
   Connection,
-  Log,
   RandomSource,
   TimerHandle,
   Timers,
@@ -32,7 +31,6 @@ export interface PeerLinkOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
-  readonly log: Log
   readonly handshake: HandshakeOptions
   /** The epoch that requests are sent under. */
   readonly epoch: () => string
@@ -110,12 +108,24 @@ export class PeerLink {
     return this.#state.kind === 'ready' ? this.#state.peer.nodeId : null
   }
 
+  /** The process at the other end, as it names itself; null while there is none. */
+  get peerProcess(): Uint8Array | null {
+    return this.#state.kind === 'ready' ? this.#state.peer.process : null
+  }
+
   get inFlight(): number {
     return this.#pending.size
   }
 
   start(): void {
     if (this.#state.kind === 'waiting' && this.#state.timer === null) this.#dial()
+  }
+
+  /** Dials now instead of at the end of the backoff: there is news that the peer is there. */
+  hurry(): void {
+    if (this.#state.kind !== 'waiting' || this.#state.timer === null) return
+    this.#options.timers.clear(this.#state.timer)
+    this.#dial()
   }
 
   request(body: Request, timeoutMs: number, callback: (outcome: Outcome) => void): void {

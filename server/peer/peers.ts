@@ -1,3 +1,4 @@
+import { equalBytes } from '../../core/bytes.ts'
 import type {
   Channel,
   Clock,
@@ -21,6 +22,7 @@ export interface PeersOptions {
   readonly self: SelfDescription
   readonly listenAddress: string
   readonly seeds: readonly string[]
+  readonly heartbeatMs: number
   readonly transport: Transport
   readonly clock: Clock
   readonly timers: Timers
@@ -55,10 +57,12 @@ interface PeerLinks {
   readonly bulk: PeerLink
   gossiping: boolean
   acceptsWrites: boolean
+  /** An attempt to reach the node has failed, or a link was lost. */
+  failed: boolean
 }
 
-const heartbeatMs = 1000
-const silenceMs = 3500
+/** Heartbeats without which a node counts as down. */
+const silentHeartbeats = 3.5
 const gossipTimeoutMs = 5000
 const ownNoncesMax = 256
 
@@ -69,22 +73,26 @@ const ownNoncesMax = 256
 export class Peers implements PeerRequests {
   readonly #options: PeersOptions
   readonly #cluster: ClusterState
-  readonly #detector = new FailureDetector({ silenceMs })
+  readonly #detector: FailureDetector
   readonly #refusals: RefusalLog
   /** By address: seeds are known by nothing else. */
   readonly #dialed = new Map<string, PeerLinks>()
   /** By node id, once a link is ready. */
   readonly #ready = new Map<string, PeerLinks>()
+  /** Connections that peers have opened to this node, by id and channel. */
+  readonly #accepted = new Map<string, number>()
   readonly #ownNonces: Uint8Array[] = []
   /** Addresses that turned out to be this node itself. */
   readonly #ownAddresses = new Set<string>()
   #listener: Listener | null = null
   #heartbeat: TimerHandle | null = null
   #closed = false
+  #hasSettled = false
 
   constructor(options: PeersOptions, cluster: ClusterState) {
     this.#options = options
     this.#cluster = cluster
+    this.#detector = new FailureDetector({ silenceMs: options.heartbeatMs * silentHeartbeats })
     this.#refusals = new RefusalLog(options.log, options.clock)
   }
 
@@ -92,11 +100,19 @@ export class Peers implements PeerRequests {
   async listen(): Promise<string> {
     const { transport, listenAddress, timers, handle, self, keys, random } = this.#options
     const acceptorOptions = {
-      handshake: { self, keys, random, isOwnNonce: (nonce: Uint8Array) => this.#isOwnNonce(nonce) },
+      handshake: {
+        self,
+        keys,
+        random,
+        isOwnNonce: (nonce: Uint8Array) => this.#isOwnNonce(nonce),
+        isTaken: (id: string, process: Uint8Array) => this.#isTaken(id, process)
+      },
       timers,
       handle,
       epoch: () => this.#cluster.ring.epoch,
       onHeard: (id: string) => this.#detector.heard(id, this.#options.clock.monotonic()),
+      onReady: (id: string, channel: Channel) => this.#cameToUs(id, channel),
+      onGone: (id: string, channel: Channel) => this.#countAccepted(id, channel, -1),
       onRefused: (remote: string, code: RefusalCode, detail: string) =>
         code !== 'itself' && this.#refusals.refused(remote, code, detail)
     }
@@ -124,6 +140,22 @@ export class Peers implements PeerRequests {
 
   acceptsWrites(id: string): boolean {
     return this.isUp(id) && this.#ready.get(id)?.acceptsWrites === true
+  }
+
+  /**
+   * The members that this node and they themselves have not reached each other yet, although nothing has shown so far
+   * that they cannot. Empty for good once it was: what happens later is a failure, not a start.
+   */
+  get awaited(): readonly string[] {
+    if (this.#hasSettled) return []
+    const awaited: string[] = []
+    for (const { id, peer, state } of this.#cluster.document.members.values()) {
+      if (id === this.#options.self.nodeId || state === 'removed') continue
+      const isLinked = this.isUp(id) && this.#hasCome(id, 'small') && this.#hasCome(id, 'bulk')
+      if (!isLinked && this.#dialed.get(peer)?.failed !== true) awaited.push(id)
+    }
+    this.#hasSettled = awaited.length === 0 && this.#cluster.self !== undefined
+    return awaited
   }
 
   /** Requests that wait for a response, over all links. */
@@ -210,14 +242,15 @@ export class Peers implements PeerRequests {
       small: this.#createLink(address, 'small', () => links),
       bulk: this.#createLink(address, 'bulk', () => links),
       gossiping: false,
-      acceptsWrites: false
+      acceptsWrites: false,
+      failed: false
     }
     this.#dialed.set(address, links)
     links.small.start()
   }
 
   #createLink(address: string, channel: Channel, links: () => PeerLinks): PeerLink {
-    const { self, keys, random, transport, clock, timers, log } = this.#options
+    const { self, keys, random, transport, clock, timers } = this.#options
     return new PeerLink({
       address,
       channel,
@@ -225,7 +258,6 @@ export class Peers implements PeerRequests {
       clock,
       timers,
       random,
-      log,
       handshake: { self, keys, random },
       epoch: () => this.#cluster.ring.epoch,
       events: {
@@ -263,6 +295,7 @@ export class Peers implements PeerRequests {
   }
 
   #linkDown(links: PeerLinks, reason: string): void {
+    links.failed = true
     for (const [id, ready] of this.#ready) {
       if (ready !== links) continue
       this.#ready.delete(id)
@@ -287,16 +320,40 @@ export class Peers implements PeerRequests {
     this.clusterChanged()
   }
 
+  /** A peer that comes to this node is there to be dialed, whatever the last attempts said. */
+  #cameToUs(id: string, channel: Channel): void {
+    this.#countAccepted(id, channel, 1)
+    const address = this.#cluster.member(id)?.peer
+    if (address !== undefined) this.#dialed.get(address)?.[channel].hurry()
+  }
+
+  #countAccepted(id: string, channel: Channel, change: 1 | -1): void {
+    const key = `${channel} ${id}`
+    const count = (this.#accepted.get(key) ?? 0) + change
+    if (count > 0) this.#accepted.set(key, count)
+    else this.#accepted.delete(key)
+  }
+
+  #hasCome(id: string, channel: Channel): boolean {
+    return this.#accepted.has(`${channel} ${id}`)
+  }
+
+  // An id is free again as soon as its node is down: a replacement may come back under it.
+  #isTaken(id: string, process: Uint8Array): boolean {
+    const known = this.#ready.get(id)?.small.peerProcess
+    return known !== undefined && known !== null && !equalBytes(known, process) && this.isUp(id)
+  }
+
   #isOwnNonce(nonce: Uint8Array): boolean {
     return this.#ownNonces.some((own) => Buffer.compare(own, nonce) === 0)
   }
 
   #beat(): void {
-    const { timers, random, acceptsWrites } = this.#options
+    const { timers, random, acceptsWrites, heartbeatMs } = this.#options
     for (const links of this.#ready.values()) {
       const { digest } = this.#cluster
       const ping: Request = { kind: 'ping', documentDigest: digest, acceptsWrites: acceptsWrites() }
-      links.small.request(ping, silenceMs, (outcome) => {
+      links.small.request(ping, heartbeatMs * silentHeartbeats, (outcome) => {
         if (outcome.kind !== 'pong') return
         links.acceptsWrites = outcome.acceptsWrites
         if (outcome.documentDigest !== this.#cluster.digest) this.#gossip(links, () => {})

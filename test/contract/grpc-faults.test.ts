@@ -229,4 +229,14 @@ describe('gRPC transport: strangers on the port', () => {
       await hasty.close()
     }
   )
+
+  test('closing the listener does not wait for one', limit, async () => {
+    const options = { messageBytesMax, keepaliveMs: 60_000, connectTimeoutMs: 600_000 }
+    const other = await createGrpcTransport(options).listen('127.0.0.1:0', () => assert.fail())
+    const session = connectHttp2(`http://${other.address}`)
+    await once(session, 'remoteSettings')
+    const closed = once(session, 'close')
+    await other.close()
+    await closed
+  })
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { AnnealError } from '../../core/errors.ts'
 import type { Acceptor, Channel, Listener, Transport } from '../../core/ports.ts'
 import { type Journal, type Recorded, Recorder } from './recorder.ts'
 
@@ -83,6 +84,16 @@ export class TransportBench {
     }
     dialed.connection.close('done')
     await this.until(() => dialed.recorder.isClosed)
+  }
+
+  /** Listening there must fail, in words that hold `name`. */
+  async rejectsListening(address: string, name: string): Promise<void> {
+    await assert.rejects(this.harness.acceptor.listen(address, this.record), (thrown) => {
+      assert.ok(thrown instanceof AnnealError)
+      assert.equal(thrown.code, 'bad_parameter')
+      assert.ok(thrown.message.includes(name), thrown.message)
+      return true
+    })
   }
 
   until(condition: () => boolean): Promise<void> {

@@ -71,7 +71,9 @@ describe('log', () => {
       fc.assert(
         fc.property(fc.string({ unit: 'binary' }), fc.anything(), (text, value) => {
           const lines = new Lines()
-          logTo(lines, 'debug', pretty).info({ [text]: value, text, value }, text)
+          const log = logTo(lines, 'debug', pretty)
+          const error = new Error(text)
+          log.info({ [text]: value, text, value, err: error, error }, text)
           assert.equal(lines.all.length, 1)
           // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there.
           assert.doesNotMatch(lines.all[0] ?? '', /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/)

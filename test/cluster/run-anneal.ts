@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const program = fileURLToPath(new URL('../../bin/anneal.js', import.meta.url))
+
+export interface CommandRun {
+  readonly exitCode: number | NodeJS.Signals
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: Buffer
+}
+
+/** Starts `anneal` with its streams as pipes and nothing of the environment but `env`. */
+export function spawnAnneal(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {}
+): ChildProcess {
+  return spawn(process.execPath, [program, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['pipe', 'pipe', 'pipe']
+  })
+}
+
+/** Runs one command to its end. */
+export function runAnneal(
+  args: readonly string[],
+  { env = {}, stdin }: RunOptions = {}
+): Promise<CommandRun> {
+  const child = spawnAnneal(args, env)
+  const stdout: Buffer[] = []
+  let stderr = ''
+  child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk))
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(stdin)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) =>
+      resolve({ exitCode: signal ?? code ?? -1, stdout: Buffer.concat(stdout), stderr })
+    )
+  })
+}
