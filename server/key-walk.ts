@@ -15,6 +15,7 @@ import {
 } from './coordinator/coordinator-context.ts'
 import { neededBy, resolveQuorum } from './coordinator/quorum.ts'
 import type { ReadCoordinator } from './coordinator/read-coordinator.ts'
+import type { Outcome } from './peer/peer-link.ts'
 
 export interface KeyPage {
   readonly keys: readonly string[]
@@ -37,6 +38,8 @@ export interface WalkRequest {
   readonly r: QuorumSpec
   readonly timeoutMs: number
 }
+
+type KeyRange = Omit<ListKeysRequest, 'kind'>
 
 interface Slice {
   readonly keys: readonly ListedKey[]
@@ -79,7 +82,7 @@ export class KeyWalk {
   }
 
   /** This node's part, for a peer: rows of the bucket in row order, tombstones included. */
-  async local(request: Omit<ListKeysRequest, 'kind'>): Promise<Slice> {
+  async local(request: KeyRange): Promise<Slice> {
     const range = this.#rangeOf(request)
     const nowMs = this.#context.clock.now()
     const keys: ListedKey[] = []
@@ -96,7 +99,7 @@ export class KeyWalk {
     return { keys, next: from }
   }
 
-  #rangeOf({ partition, from }: Omit<ListKeysRequest, 'kind'>): RowRange {
+  #rangeOf({ partition, from }: KeyRange): RowRange {
     const { partitions } = this.#context.cluster.ring
     if (partition >= partitions) throw new DecodeError(`partition ${partition} of ${partitions}`)
     const range = partitionRange(partition, partitions)
@@ -155,7 +158,7 @@ export class KeyWalk {
   async #fromQuorum(
     replicas: readonly string[],
     needed: number,
-    ask: Omit<ListKeysRequest, 'kind'>,
+    ask: KeyRange,
     timeoutMs: number
   ): Promise<Slice[]> {
     const { selfId, peers } = this.#context
@@ -172,27 +175,24 @@ export class KeyWalk {
     throw quorumUnavailable(this.#context, 'read', replicas, numbers)
   }
 
-  #from(id: string, ask: Omit<ListKeysRequest, 'kind'>, timeoutMs: number): Promise<Slice | null> {
-    if (id === this.#context.selfId) return this.local(ask)
-    return new Promise((done) => {
-      this.#context.peers.request(
-        id,
-        'bulk',
-        { kind: 'listKeys', ...ask },
-        timeoutMs,
-        (outcome) => {
-          if (outcome.kind !== 'keysListed') return done(null)
-          done({
-            keys: outcome.keys,
-            next: outcome.next.length === 0 ? null : Buffer.from(outcome.next)
-          })
-        }
-      )
+  /** Null where the replica does not answer. One that goes by another ring is asked again after the views met. */
+  async #from(id: string, ask: KeyRange, timeoutMs: number, retries = 1): Promise<Slice | null> {
+    const { selfId, peers } = this.#context
+    if (id === selfId) return this.local(ask)
+    const outcome = await new Promise<Outcome>((done) => {
+      peers.request(id, 'bulk', { kind: 'listKeys', ...ask }, timeoutMs, done)
     })
+    if (outcome.kind === 'keysListed') {
+      const next = outcome.next.length === 0 ? null : Buffer.from(outcome.next)
+      return { keys: outcome.keys, next }
+    }
+    if (outcome.kind !== 'failure' || outcome.code !== 'epoch' || retries === 0) return null
+    await new Promise<void>((done) => peers.exchangeDocuments(id, done))
+    return this.#from(id, ask, timeoutMs, retries - 1)
   }
 }
 
-function isListed({ key }: WalkedRow, { bucket, prefix }: Omit<ListKeysRequest, 'kind'>): boolean {
+function isListed({ key }: WalkedRow, { bucket, prefix }: KeyRange): boolean {
   return (
     equalBytes(key.bucket, bucket) &&
     key.key.length >= prefix.length &&
