@@ -1,23 +1,27 @@
 import { AnnealError } from '../core/errors.ts'
 
 export interface Address {
-  /** A name or a numeric address; IPv6 without brackets. */
+  /** A host name or an IP address; an IPv6 address without its brackets. */
   readonly host: string
   readonly port: number
 }
 
-const pattern = /^(?:\[([^\s\p{Cc}[\]]+)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
+const pattern = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
+const portMax = 65535
 
-/** Reads `host:port` and `[::1]:port`. Errors: AnnealError `bad_parameter`. */
-export function parseAddress(text: string): Address {
-  const match = pattern.exec(text)
+/** Reads `host:port` or `[ipv6]:port`. Errors: AnnealError `bad_parameter`, naming the address. */
+export function parseAddress(address: string): Address {
+  const match = pattern.exec(address)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
-  if (host === undefined || port > 65_535) {
-    throw new AnnealError(
-      'bad_parameter',
-      `${JSON.stringify(text.slice(0, 128))} is no address: give host:port`
-    )
+  if (host === undefined || port > portMax) {
+    const given = address.slice(0, 128)
+    const detail = `${JSON.stringify(given)} is not an address; write host:port, such as 127.0.0.1:8801`
+    throw new AnnealError('bad_parameter', detail, { address: given })
   }
   return { host, port }
+}
+
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

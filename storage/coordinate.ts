@@ -8,6 +8,7 @@ import {
   type Meta,
   merge,
   type Payload,
+  timeMsMax,
   type Version,
   type Versions
 } from './version.ts'
@@ -74,6 +75,12 @@ export function coordinate(
   const latestTimeMs = Math.max(write.contextTimeMs, latestTimeOf(versions))
   const timeMs = Math.max(rules.nowMs, latestTimeMs + 1)
   const payload = payloadOf(write, timeMs)
+  if (Math.max(timeMs, payload.expiresAtMs) > timeMsMax) {
+    throw new AnnealError(
+      'bad_request',
+      'the time of the write, or its expiry, is beyond all dates'
+    )
+  }
   const version: Version = { ...payload, dot, past, contentHash: hashContent(dot, payload) }
 
   const merged = merge(versions, [version], rules.mode)

@@ -7,7 +7,7 @@ import {
   metaBytesMax,
   metaEntriesMax
 } from '../core/limits.ts'
-import { hashContent, type Meta, type Version, type Versions } from './version.ts'
+import { hashContent, type Meta, timeMsMax, type Version, type Versions } from './version.ts'
 import { compareDots, decodeDot, decodeVector, encodeDot, encodeVector } from './version-vector.ts'
 
 /**
@@ -137,7 +137,6 @@ function decodeVersion(reader: ByteReader): Version {
 const noMeta: Meta = []
 
 /** The end of the times that a Date can hold. */
-const timeMsMax = 8.64e15
 
 function decodeTime(reader: ByteReader): number {
   const timeMs = reader.varint()

@@ -19,6 +19,9 @@ export type ConflictMode = 'siblings' | 'lww'
 /** Names in lower case, ordered by name, each name once. */
 export type Meta = readonly (readonly [name: string, value: string])[]
 
+/** Milliseconds since 1970 beyond which there are no dates: no version is that late. */
+export const timeMsMax = 8.64e15
+
 /** What a writer said, and when. A tombstone has no content type, no meta and no value. */
 export interface Payload {
   readonly tombstone: boolean

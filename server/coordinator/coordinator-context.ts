@@ -60,7 +60,14 @@ export function quorumUnavailable(
 ): AnnealError {
   const { peers, selfId } = context
   const down = replicas.filter((id) => id !== selfId && !peers.isUp(id))
-  const missing = down.length > 0 ? ` (down: ${down.join(', ')})` : ''
+  const full =
+    what === 'read'
+      ? []
+      : replicas.filter((id) => id !== selfId && peers.isUp(id) && !peers.acceptsWrites(id))
+  const reasons: string[] = []
+  if (down.length > 0) reasons.push(`down: ${down.join(', ')}`)
+  if (full.length > 0) reasons.push(`with a disk that is nearly full: ${full.join(', ')}`)
+  const missing = reasons.length > 0 ? ` (${reasons.join('; ')})` : ''
   return new AnnealError(
     'quorum_unavailable',
     `the ${what} needs ${numbers.needed} replicas, and ${numbers.answered} of ${numbers.asked} answered${missing}`,

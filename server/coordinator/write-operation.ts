@@ -25,6 +25,7 @@ export class WriteOperation {
   readonly #reject: (error: Error) => void
   readonly #startedMs: number
   readonly #epochRetries = new Map<string, number>()
+  readonly #overloaded = new Set<string>()
   #replicas: readonly string[] = []
   #quorum: Quorum = []
   #tally = new WriteTally([], [])
@@ -111,6 +112,7 @@ export class WriteOperation {
         return this.#context.peers.exchangeDocuments(replica, () => this.#sendByNewRing(replica))
       }
     }
+    if (isOverloaded(outcome)) this.#overloaded.add(replica)
     const unknown = outcome.kind === 'noResponse' && outcome.reason === 'timeout'
     this.#carryOut(this.#tally.add(replica, { kind: 'failed', unknown }))
   }
@@ -150,6 +152,16 @@ export class WriteOperation {
     const { acknowledged, asked } = this.#tally
     const needed = neededBy(this.#quorum)
     const numbers = { needed, answered: acknowledged, asked }
+    if (!timedOut && this.#overloaded.size > 0) {
+      this.#reject(
+        new AnnealError(
+          'overloaded',
+          `the write needs ${needed} replicas and ${[...this.#overloaded].join(', ')} had too much to do: it is not confirmed, though it may still surface; try again in a second`,
+          numbers
+        )
+      )
+      return
+    }
     if (!timedOut) {
       this.#reject(quorumUnavailable(this.#context, 'write', this.#replicas, numbers))
       return
@@ -163,4 +175,9 @@ export class WriteOperation {
       )
     )
   }
+}
+
+function isOverloaded(outcome: Outcome): boolean {
+  if (outcome.kind === 'failure') return outcome.code === 'overloaded'
+  return outcome.kind === 'noResponse' && outcome.reason === 'overloaded'
 }

@@ -1,6 +1,7 @@
 import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js'
 import { AnnealError } from '../../core/errors.ts'
 import type { Channel, Connection, ConnectionEvents } from '../../core/ports.ts'
+import { formatAddress, parseAddress } from '../address.ts'
 import { DialCredentials } from './dial-credentials.ts'
 import { GrpcConnection } from './grpc-connection.ts'
 import {
@@ -12,7 +13,6 @@ import {
   passThrough,
   sendWindowBytesDefault
 } from './grpc-options.ts'
-import { formatPeerAddress, parsePeerAddress } from './peer-address.ts'
 
 /** One attempt: a gRPC channel of its own with one stream, both gone when it ends, however it ends. */
 export function dialGrpc(
@@ -44,7 +44,7 @@ function openStream(
   address: string,
   options: GrpcTransportOptions
 ): () => void {
-  const target = formatPeerAddress(parsePeerAddress(address))
+  const target = formatAddress(parseAddress(address))
   const dialCredentials = new DialCredentials(credentials.createInsecure())
   const client = new Client(`dns:${target}`, dialCredentials, dialOptions(options))
   const metadata = new Metadata()

@@ -9,6 +9,7 @@ import {
 } from '@grpc/grpc-js'
 import { AnnealError } from '../../core/errors.ts'
 import type { Acceptor, Channel, Listener } from '../../core/ports.ts'
+import { formatAddress, parseAddress } from '../address.ts'
 import { GrpcConnection } from './grpc-connection.ts'
 import {
   channelHeader,
@@ -20,7 +21,6 @@ import {
   serverOptions
 } from './grpc-options.ts'
 import { widenReceiveWindow } from './grpc-window.ts'
-import { formatPeerAddress, parsePeerAddress } from './peer-address.ts'
 
 type AcceptedStream = ServerDuplexStream<Uint8Array, Uint8Array>
 
@@ -67,7 +67,7 @@ export class GrpcListener implements Listener {
 
   /** Errors: rejects with `bad_parameter` where the address is malformed, taken, or not one of this machine. */
   async listen(address: string): Promise<void> {
-    const { host, port } = parsePeerAddress(address)
+    const { host, port } = parseAddress(address)
     await new Promise<void>((resolve, reject) => {
       this.#netServer.once('error', (cause) => reject(listenError(address, cause)))
       this.#netServer.listen({ host, port, exclusive: true }, resolve)
@@ -77,7 +77,7 @@ export class GrpcListener implements Listener {
     this.#netServer.on('error', () => {})
     const bound = this.#netServer.address()
     const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port
-    this.#address = formatPeerAddress({ host, port: boundPort })
+    this.#address = formatAddress({ host, port: boundPort })
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,4 @@
 import { AnnealError } from '../../core/errors.ts'
-import { hash128 } from '../../core/hash.ts'
 import type {
   Acceptor,
   Channel,
@@ -8,11 +7,12 @@ import type {
   Listener,
   Transport
 } from '../../core/ports.ts'
-import { formatPeerAddress, parsePeerAddress } from '../../server/peer/peer-address.ts'
+import { formatAddress, parseAddress } from '../../server/address.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { type EndpointNetwork, SimEndpoint, type SimHost } from './sim-endpoint.ts'
 import { type LatencyRange, SimTopology } from './sim-topology.ts'
 import { type Parcel, SimWire } from './sim-wire.ts'
+import { TraceDigest } from './trace-digest.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface SimNetworkOptions {
@@ -47,6 +47,7 @@ interface SimListener {
   readonly acceptor: Acceptor
 }
 
+const noBytes = new Uint8Array(0)
 const resetDelayMsMax = 20
 const repeatDelayMsMax = 50
 const firstChosenPort = 20_000
@@ -73,7 +74,7 @@ export class SimNetwork implements EndpointNetwork {
   readonly #links = new Set<Link>()
   #linkCount = 0
   #nextPort = firstChosenPort
-  #trace: Uint8Array = new Uint8Array(0)
+  readonly #trace = new TraceDigest()
 
   constructor(options: SimNetworkOptions) {
     this.time = options.time
@@ -87,7 +88,7 @@ export class SimNetwork implements EndpointNetwork {
 
   /** Digest of everything that has happened so far: equal for equal seeds, and else for nothing. */
   get traceDigest(): string {
-    return Buffer.from(this.#trace).toString('hex')
+    return this.#trace.hex
   }
 
   /** The network as one life of the node sees it; after a crash, a new call begins a new life. */
@@ -154,10 +155,9 @@ export class SimNetwork implements EndpointNetwork {
     this.#hosts.delete(nodeName)
   }
 
-  note(what: string, endpoint: SimEndpoint, bytes: Uint8Array = new Uint8Array(0)): void {
-    const line = `${this.time.nowMs} ${endpoint.name} ${what} ${bytes.length}`
-    this.#trace = hash128(this.#trace, Buffer.from(line), bytes)
-    this.onTrace?.(line)
+  note(what: string, endpoint: SimEndpoint, bytes: Uint8Array = noBytes): void {
+    this.#trace.add(this.time.nowMs, endpoint.name, what, bytes)
+    this.onTrace?.(`${this.time.nowMs} ${endpoint.name} ${what} ${bytes.length}`)
   }
 
   survivors(count: number): number {
@@ -182,10 +182,10 @@ export class SimNetwork implements EndpointNetwork {
   }
 
   async #listen(host: SimHost, wanted: string, acceptor: Acceptor): Promise<Listener> {
-    const parsed = parsePeerAddress(wanted)
+    const parsed = parseAddress(wanted)
     if (!host.isAlive) throw new AnnealError('internal', `${host.name} has crashed`)
     const port = parsed.port === 0 ? this.#nextPort++ : parsed.port
-    const address = formatPeerAddress({ host: parsed.host, port })
+    const address = formatAddress({ host: parsed.host, port })
     if (this.#listeners.has(address)) {
       const message = `cannot listen on ${address}: the port is in use`
       throw new AnnealError('bad_parameter', message, { address })
@@ -227,7 +227,7 @@ export class SimNetwork implements EndpointNetwork {
 
   #connect(dialer: SimEndpoint, forward: SimWire, address: string): void {
     try {
-      parsePeerAddress(address)
+      parseAddress(address)
     } catch (thrown) {
       dialer.finish(AnnealError.from(thrown).message)
       return
