@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 import { collectDefaultMetrics } from 'prom-client'
 import { messageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
@@ -26,6 +27,8 @@ const eventLinesPerMinute = 60
  * Errors: AnnealError where the node cannot start: its data directory, its addresses, its settings.
  */
 export async function runNode(config: Config): Promise<void> {
+  // Otherwise every few MiB of buffers, which one large value takes, cost a collection of the whole heap.
+  setFlagsFromString('--external-memory-accounted-in-global-limit')
   const lines = createLog({
     level: config.log.level,
     pretty: config.log.pretty,

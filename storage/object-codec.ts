@@ -136,8 +136,6 @@ function decodeVersion(reader: ByteReader): Version {
 
 const noMeta: Meta = []
 
-/** The end of the times that a Date can hold. */
-
 function decodeTime(reader: ByteReader): number {
   const timeMs = reader.varint()
   if (timeMs > timeMsMax) throw new DecodeError(`a time of ${timeMs}, beyond all dates`)

@@ -2,7 +2,7 @@ import fastifySwagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 import { LatencyHistogram } from '../../core/latency-histogram.ts'
-import { parseAddress } from '../address.ts'
+import { formatAddress, parseAddress } from '../address.ts'
 import { tokenCharactersMax } from '../context-token.ts'
 import type { Node } from '../node.ts'
 import { registerAdminRoutes } from './admin-routes.ts'
@@ -236,7 +236,7 @@ async function listen(app: FastifyInstance, address: string): Promise<string> {
   }
   const bound = app.server.address()
   const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port
-  return `${host.includes(':') ? `[${host}]` : host}:${boundPort}`
+  return formatAddress({ host, port: boundPort })
 }
 
 async function close(app: FastifyInstance, drainMs: number): Promise<void> {
