@@ -6,7 +6,7 @@ export interface Address {
   readonly port: number
 }
 
-const pattern = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
+const pattern = /^(?:\[([0-9a-fA-F:.]+(?:%[^\s\p{Cc}[\]]+)?)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
 const portMax = 65535
 
 /** Reads `host:port` or `[ipv6]:port`. Errors: AnnealError `bad_parameter`, naming the address. */
