@@ -1,23 +1,23 @@
 import { AnnealError } from '../core/errors.ts'
 import type { Clock, Log, RandomSource, TimerHandle, Timers, Transport } from '../core/ports.ts'
 import { deriveKeys } from '../core/secrets.ts'
-import { ReadRepair } from '../repair/read-repair.ts'
 import type { Member } from '../ring/cluster-document.ts'
 import type { Replication } from '../ring/ring.ts'
 import type { Database } from '../storage/database.ts'
-import { encodeObject } from '../storage/object-codec.ts'
 import { Store } from '../storage/store.ts'
 import { ClusterState } from './cluster-state.ts'
 import type { Config } from './config/schema.ts'
 import type { CoordinatorContext } from './coordinator/coordinator-context.ts'
 import { replicaCount } from './coordinator/quorum.ts'
 import { ReadCoordinator } from './coordinator/read-coordinator.ts'
+import { createReadRepair } from './coordinator/repair-by-push.ts'
 import { WriteCoordinator } from './coordinator/write-coordinator.ts'
 import { DataService } from './data-service.ts'
 import { type DiskSpace, DiskWatch } from './disk-watch.ts'
 import { KeyInspection } from './key-inspection.ts'
 import { KeyWalk } from './key-walk.ts'
 import { LocalReplica } from './local-replica.ts'
+import { describeGauges } from './node-gauges.ts'
 import { NodeMetrics } from './node-metrics.ts'
 import { Peers } from './peer/peers.ts'
 import { PeerService } from './peer-service.ts'
@@ -46,8 +46,7 @@ export interface ReadinessCheck {
   readonly detail: string
 }
 
-const pendingBytesMax = 64 * 1024 * 1024
-const repairsInFlightMax = 1024
+const pendingBytesMax = 32 * 1024 * 1024
 const aloneAfterMs = 1500
 const processBytes = 16
 const quantilesShown = [0.5, 0.95, 0.99]
@@ -213,7 +212,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
       timers,
       log,
       minFreeBytes: limits.minFreeDiskBytes,
-      nodeId: own.id
+      nodeId: own.id,
+      pendingBytes: () => store.pendingBytes
     })
 
   const cluster = new ClusterState(
@@ -392,61 +392,4 @@ function describeSelf({
     region: node.region ?? (replication.regions === null ? '' : 'default'),
     weight: node.weight
   }
-}
-
-const repairTimeoutMs = 5000
-
-function createReadRepair(context: CoordinatorContext, metrics: NodeMetrics): ReadRepair {
-  const { selfId, local, peers } = context
-  return new ReadRepair({
-    keysInFlightMax: repairsInFlightMax,
-    onOutcome: (outcome) => metrics.readRepairs.inc({ outcome }),
-    push: (replica, key, versions, done) => {
-      if (replica === selfId) {
-        local.receiveHere(key, versions, done)
-        return
-      }
-      const object = encodeObject(versions, 'whole')
-      const body = { kind: 'replicate', bucket: key.bucket, key: key.key, object } as const
-      peers.request(replica, 'bulk', body, repairTimeoutMs, ({ kind }) =>
-        done(kind === 'acknowledged' ? 'repaired' : 'failed')
-      )
-    }
-  })
-}
-
-interface GaugeSources {
-  readonly store: Store
-  readonly peers: Peers
-  readonly cluster: ClusterState
-  readonly disk: DiskWatch | null
-}
-
-function describeGauges(metrics: NodeMetrics, { store, peers, cluster, disk }: GaugeSources): void {
-  metrics.gauge(
-    'anneal_storage_pending_bytes',
-    'Bytes that wait to be written to the database',
-    () => store.pendingBytes
-  )
-  metrics.gauge(
-    'anneal_peer_requests_in_flight',
-    'Requests to peers that wait for a response',
-    () => peers.inFlight
-  )
-  metrics.gauge(
-    'anneal_cluster_members',
-    'Members in the ring',
-    () => cluster.ring.memberIds.length
-  )
-  metrics.labelledGauge('anneal_peer_up', 'Whether this node sees the peer up', 'peer', () =>
-    [...cluster.document.members.values()]
-      .filter(({ id, state }) => id !== cluster.self?.id && state !== 'removed')
-      .map(({ id }) => [id, peers.isUp(id) ? 1 : 0] as const)
-  )
-  if (disk === null) return
-  metrics.gauge(
-    'anneal_disk_free_bytes',
-    'Free bytes of the file system that holds the data',
-    () => disk.space?.freeBytes ?? Number.NaN
-  )
 }

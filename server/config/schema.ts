@@ -210,7 +210,7 @@ export const configSchema = Type.Object(
         ),
         maxInFlightBytes: byteSize(
           { minimum: kibi, maximum: tebi },
-          64 * mebi,
+          32 * mebi,
           'Bodies being held at the same time; further requests are answered 503.'
         ),
         maxConnections: integer(
