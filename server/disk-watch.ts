@@ -18,6 +18,8 @@ export interface DiskWatchOptions {
 }
 
 const intervalMs = 2000
+// Free space that is about the limit must not make writes stop and go by the second.
+const resumeFactor = 1.1
 // Of the room that was left, what may be written before the next look.
 const unseenFraction = 0.1
 const defaultFreeBytes = 256 * 1024 * 1024
@@ -49,13 +51,13 @@ export class DiskWatch {
   get refusal(): AnnealError | null {
     const space = this.#space
     if (space === null) return null
-    const minFreeBytes = this.#minFreeBytes(space)
+    const minFreeBytes = this.#minFreeBytes(space) * (this.#isRefusing ? resumeFactor : 1)
     const freeBytes = space.freeBytes - this.#writtenBytes - this.#options.pendingBytes()
     if (freeBytes >= minFreeBytes) return null
     return new AnnealError(
       'disk_full',
-      `the disk of node ${this.#options.nodeId} is nearly full: ${freeBytes} bytes are free and writes need ${minFreeBytes}; free some space, reads go on`,
-      { freeBytes, minFreeBytes }
+      `the disk of node ${this.#options.nodeId} is nearly full: ${freeBytes} bytes are free and writes need ${Math.ceil(minFreeBytes)}; free some space, reads go on`,
+      { freeBytes, minFreeBytes: Math.ceil(minFreeBytes) }
     )
   }
 

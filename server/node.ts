@@ -195,16 +195,6 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   const { node: own, replication: replicas, limits } = config
   const metrics = new NodeMetrics()
   let failure: AnnealError | null = null
-  const store = await openStore(ports, metrics, (error) => {
-    failure = error
-    ports.onFailure(error)
-  })
-  await checkIdentity(store, config)
-  const replication: Replication =
-    replicas.regions === null
-      ? { n: replicas.n }
-      : { regions: new Map(Object.entries(replicas.regions)) }
-  const keys = await deriveKeys(config.cluster.name, config.cluster.secret ?? '')
   const disk =
     ports.readDisk &&
     new DiskWatch({
@@ -215,6 +205,19 @@ export async function createNode(ports: NodePorts): Promise<Node> {
       nodeId: own.id,
       pendingBytes: () => store.pendingBytes
     })
+  const store: Store = await openStore(ports, metrics, {
+    onWritten: (bytes) => disk?.noteWritten(bytes),
+    onFailure: (error) => {
+      failure = error
+      ports.onFailure(error)
+    }
+  })
+  await checkIdentity(store, config)
+  const replication: Replication =
+    replicas.regions === null
+      ? { n: replicas.n }
+      : { regions: new Map(Object.entries(replicas.regions)) }
+  const keys = await deriveKeys(config.cluster.name, config.cluster.secret ?? '')
 
   const cluster = new ClusterState(
     {
@@ -323,10 +326,15 @@ async function listen(peers: Peers, store: Store): Promise<void> {
   }
 }
 
+interface StoreWatch {
+  readonly onWritten: (bytes: number) => void
+  readonly onFailure: (error: AnnealError) => void
+}
+
 function openStore(
   ports: NodePorts,
   metrics: NodeMetrics,
-  onFailure: (error: AnnealError) => void
+  { onWritten, onFailure }: StoreWatch
 ): Promise<Store> {
   const { database, timers, random, log, config } = ports
   return Store.open({
@@ -341,6 +349,7 @@ function openStore(
         metrics.batches.inc()
         metrics.batchOperations.inc(operations)
         metrics.batchBytes.inc(bytes)
+        onWritten(bytes)
       },
       onDamage: (key, reason) => {
         metrics.damagedRows.inc()

@@ -123,10 +123,13 @@ export class GroupCommit {
   }
 
   #fail(batch: Batch, error: unknown): void {
+    const reason = AnnealError.from(error).message
+    const whatToDo = /corrupt/i.test(reason)
+      ? 'The files are damaged: move the data directory away and start again, and the node comes back empty and takes its data from the other replicas.'
+      : 'Check the disk (space, permissions, kernel log), then start the node again.'
     const failure = new AnnealError(
       'internal',
-      `a write to the database failed: ${AnnealError.from(error).message}. The node stops serving, since nothing that ` +
-        'was not confirmed may be called durable. Check the disk (space, permissions, kernel log), then start the node again.',
+      `a write to the database failed: ${reason}. The node stops serving, since nothing that was not confirmed may be called durable. ${whatToDo}`,
       {},
       error
     )

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 
@@ -15,8 +14,7 @@ export interface AdmissionLimits {
 export class Admission {
   readonly #limits: AdmissionLimits
   readonly #onRejected: () => void
-  readonly #bodies = new WeakMap<FastifyRequest, () => void>()
-  readonly #onGone = new WeakMap<Socket, Set<() => void>>()
+  readonly #bodies = new WeakMap<FastifyRequest, number>()
   #requests = 0
   #bytes = 0
 
@@ -39,16 +37,16 @@ export class Admission {
     const chunked = request.headers['transfer-encoding'] !== undefined
     const bytes = length !== undefined ? Number(length) : chunked ? this.#limits.maxValueBytes : 0
     if (bytes === 0 || bytes > this.#limits.maxValueBytes) return
-    const release = this.#hold(bytes, request.raw.socket, () => {
-      // A body that has arrived is worked on, whether or not somebody still waits for the answer.
-      if (!request.raw.complete) release()
-    })
-    this.#bodies.set(request, release)
+    this.#take(bytes)
+    this.#bodies.set(request, bytes)
   }
 
-  /** The body is of no use any more: the answer is known. */
+  /** The answer is known, and with it the body of no use any more. */
   releaseBody(request: FastifyRequest): void {
-    this.#bodies.get(request)?.()
+    const bytes = this.#bodies.get(request)
+    if (bytes === undefined) return
+    this.#bodies.delete(request)
+    this.#bytes -= bytes
   }
 
   /** Runs one request. Errors: `overloaded`, and those of `run`. */
@@ -67,38 +65,12 @@ export class Admission {
   /** Counts a large answer until the client has taken it. Errors: `overloaded`. */
   holdAnswer(reply: FastifyReply, bytes: number): void {
     if (bytes < countedAnswerBytes) return
-    const { socket } = reply.request.raw
-    if (socket.destroyed) return
-    const release = this.#hold(bytes, socket, () => release())
-    reply.raw.once('close', release)
-  }
-
-  /**
-   * Counts bytes until what is returned is called, for the first time. `onGone` is called where the connection closes
-   * before: an answer that waits behind others on it, or a body that is cut off, is not told of that in any other way.
-   */
-  #hold(bytes: number, socket: Socket, onGone: () => void): () => void {
+    // Where the client has left already, nobody would tell when the answer is gone.
+    if (reply.request.raw.socket.destroyed) return
     this.#take(bytes)
-    const waiting = this.#waitingFor(socket)
-    waiting.add(onGone)
-    let isHeld = true
-    return () => {
-      if (!isHeld) return
-      isHeld = false
-      waiting.delete(onGone)
+    reply.raw.once('close', () => {
       this.#bytes -= bytes
-    }
-  }
-
-  #waitingFor(socket: Socket): Set<() => void> {
-    const known = this.#onGone.get(socket)
-    if (known !== undefined) return known
-    const waiting = new Set<() => void>()
-    this.#onGone.set(socket, waiting)
-    socket.once('close', () => {
-      for (const onGone of waiting) onGone()
     })
-    return waiting
   }
 
   #take(bytes: number): void {

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { freePorts } from './cluster-process.ts'
+import { type Ending, ServerProcess } from './server-process.ts'
+
+/** One node that runs, one data directory of a node that was stopped, and starts that must fail beside them. */
+let directory = ''
+let running: ServerProcess
+let stopped: ServerProcess
+let ports: string[] = []
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'anneal-start-'))
+  ports = (await freePorts(6)).map((port) => `127.0.0.1:${port}`)
+  running = new ServerProcess({
+    ...settings('running'),
+    http: ports[0] ?? '',
+    peer: ports[1] ?? ''
+  })
+  stopped = new ServerProcess(settings('stopped'))
+  await Promise.all([running.start(), stopped.start()])
+  assert.equal(await stopped.end('SIGTERM'), 0)
+})
+
+after(async () => {
+  await running?.end('SIGKILL')
+  await stopped?.end('SIGKILL')
+  await rm(directory, { recursive: true, force: true })
+})
+
+function settings(id: string) {
+  const [, , http = '', peer = ''] = ports
+  return { id, data: join(directory, id), http, peer, seeds: [] }
+}
+
+/** Starts a node and waits for it to give up; answers with the one line that it says. */
+async function refusal(
+  other: Partial<ServerProcess['settings']>
+): Promise<{ ending: Ending; said: string }> {
+  const node = new ServerProcess({ ...settings('refused'), ...other })
+  node.spawn()
+  const impatience = setTimeout(() => node.signal('SIGKILL'), 10_000)
+  const ending = await node.ended
+  clearTimeout(impatience)
+  const lines = node.log.filter(({ level }) => level === undefined).map(({ msg }) => msg)
+  assert.equal(lines.length, 1, `one line was to be said:\n${node.lastLines()}`)
+  return { ending, said: lines[0] ?? '' }
+}
+
+async function assertRefused(
+  other: Partial<ServerProcess['settings']>,
+  ...patterns: readonly (RegExp | string)[]
+): Promise<void> {
+  const { ending, said } = await refusal(other)
+  assert.equal(ending, 1, said)
+  for (const pattern of patterns) {
+    assert.ok(
+      typeof pattern === 'string' ? said.includes(pattern) : pattern.test(said),
+      `"${said}" was to say ${pattern}`
+    )
+  }
+}
+
+test('a taken HTTP address is named', () =>
+  assertRefused({ http: running.settings.http }, /HTTP/, running.settings.http, /in use/))
+
+test('a taken peer address is named', () =>
+  assertRefused({ peer: running.settings.peer }, /peers/, running.settings.peer, /in use/))
+
+test('an address of another machine is named', () =>
+  assertRefused(
+    { http: '192.0.2.1:80', set: ['cluster.insecure=true'] },
+    '192.0.2.1:80',
+    /not available|not an address/
+  ))
+
+test('a data directory that a running node has open is refused', () => {
+  const { data } = running.settings
+  return assertRefused({ id: 'running', data }, data, /another process/i)
+})
+
+test('a data directory belongs to one node, one cluster, one number of partitions', async () => {
+  const { data } = stopped.settings
+  await assertRefused({ data }, data, /node\.id/, /stopped/, /refused/)
+  const id = 'stopped'
+  await assertRefused({ id, data, set: ['cluster.name=b'] }, data, /cluster\.name/, /anneal/, /"b"/)
+  await assertRefused(
+    { id, data, set: ['cluster.partitions=64'] },
+    data,
+    /cluster\.partitions/,
+    /64/,
+    /256/
+  )
+})
+
+test('a data directory that cannot be written is refused', async () => {
+  const data = join(directory, 'a-file')
+  await writeFile(data, 'in the way')
+  await assertRefused({ data }, data, /not a directory/i, /writable/)
+})
+
+const damages: Record<string, (database: string, manifest: string) => Promise<void>> = {
+  'a truncated MANIFEST': (_, manifest) => truncate(manifest, 20),
+  'a MANIFEST of garbage': (_, manifest) => writeFile(manifest, Buffer.alloc(300, 'garbage')),
+  'a MANIFEST that is gone': (_, manifest) => rm(manifest),
+  'an empty CURRENT': (database) => truncate(join(database, 'CURRENT'), 0),
+  'a CURRENT of garbage': (database) => writeFile(join(database, 'CURRENT'), 'garbage\n'),
+  'a CURRENT that is gone': (database) => rm(join(database, 'CURRENT'))
+}
+
+for (const [what, damage] of Object.entries(damages)) {
+  test(`${what} ends the start with what to do`, async () => {
+    const data = join(directory, what.replaceAll(' ', '-'))
+    await cp(stopped.settings.data, data, { recursive: true })
+    const database = join(data, 'db')
+    const files = await readdir(database)
+    const manifest = files.find((name) => name.startsWith('MANIFEST'))
+    assert.ok(manifest !== undefined)
+    await damage(database, join(database, manifest))
+    await assertRefused({ id: 'stopped', data }, data, /move the directory away/i, /replicas/)
+  })
+}
+
+test('with the damaged database moved away the node starts again, empty', async () => {
+  const { data } = stopped.settings
+  const database = join(data, 'db')
+  await writeFile(join(database, 'CURRENT'), 'garbage\n')
+  await assertRefused({ id: 'stopped', data }, /move the directory away/i)
+  await rename(database, `${database}.damaged`)
+  await stopped.start()
+  assert.equal(await stopped.end('SIGTERM'), 0)
+})
