@@ -8,7 +8,7 @@ import { residentMib } from './process-memory.ts'
 
 const residentMibMax = 800
 const connections = 4000
-const overloadMs = 4000
+const overloadMs = 3000
 const mebi = 1024 * 1024
 
 let cluster: ClusterProcess
