@@ -71,7 +71,8 @@ type LinkState =
 const backoffMinMs = 100
 const backoffMaxMs = 2000
 const handshakeTimeoutMs = 5000
-const sweepMs = 25
+/** Deadlines are coarse: those that are close together are met together. */
+const sweepMsMin = 25
 const waitingBytesMax = 64 * 1024 * 1024
 
 /**
@@ -84,7 +85,8 @@ export class PeerLink {
   #state: LinkState = { kind: 'waiting', timer: null }
   #nextId = 1
   #failures = 0
-  #sweeping = false
+  #sweepTimer: TimerHandle | null = null
+  #sweepAtMs = Number.POSITIVE_INFINITY
   #refused = false
 
   constructor(options: PeerLinkOptions) {
@@ -142,8 +144,9 @@ export class PeerLink {
       return
     }
     const id = this.#nextId++
-    this.#pending.set(id, { deadlineMs: this.#options.clock.monotonic() + timeoutMs, callback })
-    this.#sweepLater()
+    const deadlineMs = this.#options.clock.monotonic() + timeoutMs
+    this.#pending.set(id, { deadlineMs, callback })
+    this.#sweepBy(deadlineMs)
     state.sender.send(encodeFrame({ id, epoch: this.#options.epoch(), body }))
   }
 
@@ -154,6 +157,7 @@ export class PeerLink {
     if (state.kind === 'waiting' && state.timer !== null) this.#options.timers.clear(state.timer)
     if (state.kind === 'handshaking') this.#options.timers.clear(state.timer)
     if (state.kind === 'handshaking' || state.kind === 'ready') state.connection.close(reason)
+    this.#clearSweepTimer()
     this.#loseAll()
   }
 
@@ -249,22 +253,35 @@ export class PeerLink {
     for (const { callback } of lost) callback({ kind: 'noResponse', reason: 'lost' })
   }
 
-  // One timer serves all deadlines of the link: they are coarse, and most requests never meet theirs.
-  #sweepLater(): void {
-    if (this.#sweeping) return
-    this.#sweeping = true
-    this.#options.timers.set(() => this.#sweep(), sweepMs)
+  // One timer serves all deadlines of the link, set for the first of them: most requests never meet theirs.
+  #sweepBy(deadlineMs: number): void {
+    if (deadlineMs >= this.#sweepAtMs) return
+    const { clock, timers } = this.#options
+    this.#clearSweepTimer()
+    this.#sweepAtMs = deadlineMs
+    const delayMs = Math.max(sweepMsMin, deadlineMs - clock.monotonic())
+    this.#sweepTimer = timers.set(() => this.#sweep(), delayMs)
   }
 
   #sweep(): void {
-    this.#sweeping = false
+    this.#clearSweepTimer()
     const nowMs = this.#options.clock.monotonic()
+    let firstMs = Number.POSITIVE_INFINITY
     for (const [id, pending] of this.#pending) {
-      if (pending.deadlineMs > nowMs) continue
+      if (pending.deadlineMs > nowMs) {
+        firstMs = Math.min(firstMs, pending.deadlineMs)
+        continue
+      }
       this.#pending.delete(id)
       pending.callback({ kind: 'noResponse', reason: 'timeout' })
     }
-    if (this.#pending.size > 0) this.#sweepLater()
+    this.#sweepBy(firstMs)
+  }
+
+  #clearSweepTimer(): void {
+    if (this.#sweepTimer !== null) this.#options.timers.clear(this.#sweepTimer)
+    this.#sweepTimer = null
+    this.#sweepAtMs = Number.POSITIVE_INFINITY
   }
 }
 

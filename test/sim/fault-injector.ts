@@ -1,7 +1,7 @@
 import type { LifeParameters } from './life-parameters.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import type { DiskImage } from './sim-disk.ts'
 import type { SimCluster } from './sim-cluster.ts'
+import type { DiskImage } from './sim-disk.ts'
 import type { SimNode } from './sim-node.ts'
 
 /** One thing that went wrong, for the report of a life. */
@@ -23,6 +23,8 @@ export class FaultInjector {
   #stopped = false
   /** A node has lost something that it had confirmed. */
   forgotten = false
+  /** A row was changed behind the back of its node. */
+  hasTampered = false
 
   constructor(cluster: SimCluster, parameters: LifeParameters) {
     this.#cluster = cluster
@@ -70,11 +72,14 @@ export class FaultInjector {
     if (perMinute === 0) return
     const meanMs = 60_000 / perMinute
     const again = () => {
-      this.#cluster.time.schedule(() => {
-        if (this.#stopped) return
-        act()
-        again()
-      }, -Math.log(1 - this.#random.fraction()) * meanMs)
+      this.#cluster.time.schedule(
+        () => {
+          if (this.#stopped) return
+          act()
+          again()
+        },
+        -Math.log(1 - this.#random.fraction()) * meanMs
+      )
     }
     again()
   }
@@ -119,7 +124,9 @@ export class FaultInjector {
     const bridge = this.#random.chance(0.3) ? this.#anyNode() : null
     const left = nodes.filter((node) => node !== bridge && this.#random.chance(0.5))
     const right = nodes.filter((node) => node !== bridge && !left.includes(node))
-    this.#note(`split into ${names(left)} and ${names(right)}${bridge ? `, ${bridge.id} between` : ''}`)
+    this.#note(
+      `split into ${names(left)} and ${names(right)}${bridge ? `, ${bridge.id} between` : ''}`
+    )
     const pairs = left.flatMap((a) => right.map((b) => [a.id, b.id] as const))
     for (const [a, b] of pairs) network.cut(a, b)
     this.#after(500, 30_000, () => {
@@ -191,8 +198,11 @@ export class FaultInjector {
         return
       case 'forget':
       case 'flip':
-        this.#note(`a row of ${victim.id} is ${this.#parameters.lossyFault === 'flip' ? 'damaged' : 'forgotten'}`)
+        this.#note(
+          `a row of ${victim.id} is ${this.#parameters.lossyFault === 'flip' ? 'damaged' : 'forgotten'}`
+        )
         this.forgotten = true
+        this.hasTampered = true
         void victim.disk.tamper(this.#parameters.lossyFault)
         return
       case 'lostDisk':

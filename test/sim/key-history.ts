@@ -1,7 +1,11 @@
 /** The number of a write in a life; its value says it. */
 export type WriteId = number
 
-export type Outcome = 'unknown' | 'acknowledged'
+/** So many replicas held a write at a moment, and all that its coordinator held then. */
+export interface Confirmation {
+  readonly atMs: number
+  readonly replicas: number
+}
 
 /** A write as its client knows it. */
 export interface WriteRecord {
@@ -13,10 +17,10 @@ export interface WriteRecord {
   readonly takesAll: boolean
   readonly invokedMs: number
   readonly node: string
-  completedMs: number
-  outcome: Outcome
-  /** Replicas that confirmed it. */
-  confirmed: number
+  /** Empty where its outcome is not known; the first is its own acknowledgement. */
+  readonly confirmations: Confirmation[]
+  /** The node that coordinated it, and which of its lives that was; null where that is not certain. */
+  coordinator: string | null
 }
 
 /** One thing that happened to a key, for people. */
@@ -33,14 +37,6 @@ export interface ReadObservation {
   readonly replicas: number
 }
 
-/** What must hold of a read, beyond that it shows only what was written. */
-export interface Expectation {
-  /** Replicas of a key; with it, which acknowledged writes the read must have met. */
-  readonly n: number
-  /** No node has forgotten anything that it had confirmed. */
-  readonly nothingForgotten: boolean
-}
-
 /**
  * The true history of one key: for each write what its writer had really been shown. Version vectors stand for this
  * truth, and the checks hold the one against the other.
@@ -50,6 +46,7 @@ export class KeyHistory {
   readonly events: KeyEvent[] = []
   readonly #mode: 'siblings' | 'lww'
   readonly #writes = new Map<WriteId, WriteRecord>()
+  readonly #closures = new WeakMap<readonly WriteId[], ReadonlySet<WriteId>>()
 
   constructor(name: string, mode: 'siblings' | 'lww') {
     this.name = name
@@ -67,18 +64,32 @@ export class KeyHistory {
   begin(record: WriteRecord): void {
     this.#writes.set(record.id, record)
     const what = record.takesAll ? 'delete all' : record.kind
-    this.note(record.invokedMs, `${record.node}: ${what} ${record.id}, having seen ${list(record.seen)}`)
+    this.note(
+      record.invokedMs,
+      `${record.node}: ${what} ${record.id}, having seen ${list(record.seen)}`
+    )
   }
 
-  acknowledge(record: WriteRecord, atMs: number, confirmed: number): void {
-    record.outcome = 'acknowledged'
-    record.completedMs = atMs
-    record.confirmed = confirmed
-    this.note(atMs, `${record.node}: ${record.id} acknowledged by ${confirmed}`)
+  acknowledge(record: WriteRecord, atMs: number, replicas: number): void {
+    record.confirmations.push({ atMs, replicas })
+    this.note(atMs, `${record.node}: ${record.id} acknowledged by ${replicas}`)
+  }
+
+  /**
+   * A coordinator sends out all that it holds, never the new version alone: what it had acknowledged before, and not
+   * forgotten since, is now where this write is.
+   */
+  carryAlong(record: WriteRecord, atMs: number, replicas: number): void {
+    for (const earlier of this.#writes.values()) {
+      const [first] = earlier.confirmations
+      if (earlier.coordinator === null || earlier.coordinator !== record.coordinator) continue
+      if (earlier !== record && first !== undefined && first.atMs < record.invokedMs) {
+        earlier.confirmations.push({ atMs, replicas })
+      }
+    }
   }
 
   fail(record: WriteRecord, atMs: number, code: string): void {
-    record.completedMs = atMs
     this.note(atMs, `${record.node}: ${record.id} failed, ${code}`)
   }
 
@@ -92,21 +103,11 @@ export class KeyHistory {
     return seen
   }
 
-  /** What is wrong with a read; empty where nothing is. */
-  judge(read: ReadObservation, expected: Expectation): string[] {
-    const wrong = [...this.#inventions(read), ...this.#overwrittenBeside(read)]
-    if (expected.nothingForgotten) wrong.push(...this.#missing(read, expected.n), ...this.#revived(read, expected.n))
-    return wrong
-  }
-
   /**
-   * After the faults, on all replicas: every acknowledged write is there, or overwritten by what had seen it, as long
-   * as more replicas had confirmed it than have forgotten something since.
+   * What is wrong with a read; empty where nothing is. `n`: the replicas of a key, and as many more as have forgotten
+   * something that they had confirmed.
    */
-  judgeEnd(shown: readonly WriteId[], copiesLost: number): string[] {
-    const invokedMs = Number.POSITIVE_INFINITY
-    const read = { node: 'all', invokedMs, shown, replicas: Number.MAX_SAFE_INTEGER }
-    const n = Number.MAX_SAFE_INTEGER + copiesLost
+  judge(read: ReadObservation, n: number): string[] {
     return [
       ...this.#inventions(read),
       ...this.#overwrittenBeside(read),
@@ -115,8 +116,63 @@ export class KeyHistory {
     ]
   }
 
+  /**
+   * After the faults, on all replicas: every acknowledged write is there, or overwritten by what had seen it, as long
+   * as more replicas had confirmed it than have forgotten something since.
+   */
+  judgeEnd(shown: readonly WriteId[], copiesLost: number): string[] {
+    const replicas = Number.MAX_SAFE_INTEGER
+    const read = { node: 'all', invokedMs: Number.POSITIVE_INFINITY, shown, replicas }
+    return this.judge(read, replicas + copiesLost)
+  }
+
+  /** What is wrong with a read that was to be as new as a context that has seen these. */
+  judgeNewness(shown: readonly WriteId[], seen: Iterable<WriteId>): string[] {
+    const known = this.closure(shown)
+    const isThere = (write: WriteRecord) =>
+      write.kind === 'delete' || known.has(write.id) || this.#mayBeGone(write, shown)
+    return [...seen]
+      .flatMap((id) => this.#writes.get(id) ?? [])
+      .filter((write) => !isThere(write))
+      .map(({ id }) => `shows nothing that knows of ${id}, which its context had seen`)
+  }
+
+  /**
+   * Given what lies on each disk: every acknowledged write is on as many as have confirmed it, or something is that has
+   * seen it, and what it has overwritten is not.
+   */
+  judgeCopies(disks: readonly (readonly WriteId[])[], copiesLost: number): string[] {
+    const known = disks.map((held) => ({ held, closure: this.#closureOf(held) }))
+    const wrong: string[] = []
+    for (const write of this.#writes.values()) {
+      const needed = mostReplicas(write) - copiesLost
+      if (needed <= 0) continue
+      const copies = known.filter(
+        ({ held, closure }) =>
+          !held.some((id) => write.seen.has(id)) &&
+          (write.kind === 'delete' || closure.has(write.id) || this.#mayBeGone(write, held))
+      )
+      if (copies.length >= needed) continue
+      const disksHold = disks.map((held) => `[${held.join(' ')}]`).join(' ')
+      wrong.push(
+        `${write.kind} ${write.id} is on ${copies.length} disks, and ${needed} should have it: ${disksHold}`
+      )
+    }
+    return wrong
+  }
+
+  #closureOf(held: readonly WriteId[]): ReadonlySet<WriteId> {
+    const known = this.#closures.get(held)
+    if (known !== undefined) return known
+    const closure = this.closure(held)
+    this.#closures.set(held, closure)
+    return closure
+  }
+
   #inventions({ shown }: ReadObservation): string[] {
-    const wrong = shown.filter((id) => this.#writes.get(id)?.kind !== 'put').map((id) => `shows ${id}, which nobody wrote here`)
+    const wrong = shown
+      .filter((id) => this.#writes.get(id)?.kind !== 'put')
+      .map((id) => `shows ${id}, which nobody wrote here`)
     if (new Set(shown).size < shown.length) wrong.push(`shows one write twice: ${shown.join(', ')}`)
     return wrong
   }
@@ -133,8 +189,14 @@ export class KeyHistory {
   #missing(read: ReadObservation, n: number): string[] {
     const known = this.closure(read.shown)
     return this.#mustHaveMet(read, n)
-      .filter((write) => write.kind === 'put' && !known.has(write.id) && !this.#mayBeGone(write, read))
-      .map((write) => `does not show ${write.id}, which was acknowledged by ${write.confirmed} before, nor anything that has seen it`)
+      .filter(
+        (write) =>
+          write.kind === 'put' && !known.has(write.id) && !this.#mayBeGone(write, read.shown)
+      )
+      .map(
+        (write) =>
+          `does not show ${write.id}, which ${mostReplicas(write)} replicas held before, nor anything that has seen it`
+      )
   }
 
   /** Writes that come back although an acknowledged one had overwritten or deleted them. */
@@ -142,7 +204,8 @@ export class KeyHistory {
     const wrong: string[] = []
     for (const write of this.#mustHaveMet(read, n)) {
       for (const id of read.shown) {
-        if (write.seen.has(id)) wrong.push(`shows ${id}, which ${write.kind} ${write.id} had overwritten`)
+        if (write.seen.has(id))
+          wrong.push(`shows ${id}, which ${write.kind} ${write.id} had overwritten`)
       }
     }
     return wrong
@@ -150,17 +213,16 @@ export class KeyHistory {
 
   // A read that asks r replicas meets every write that more than n - r had confirmed before it began.
   #mustHaveMet(read: ReadObservation, n: number): WriteRecord[] {
-    return [...this.#writes.values()].filter(
-      (write) =>
-        write.outcome === 'acknowledged' &&
-        write.completedMs < read.invokedMs &&
-        write.confirmed > n - read.replicas
+    return [...this.#writes.values()].filter(({ confirmations }) =>
+      confirmations.some(
+        ({ atMs, replicas }) => atMs < read.invokedMs && replicas > n - read.replicas
+      )
     )
   }
 
   /** Tombstones are not shown: a delete that may have taken the write explains its absence. */
-  #mayBeGone(write: WriteRecord, read: ReadObservation): boolean {
-    if (this.#mode === 'lww') return this.#mayBeSurpassed(write, read)
+  #mayBeGone(write: WriteRecord, shown: readonly WriteId[]): boolean {
+    if (this.#mode === 'lww') return this.#mayBeSurpassed(write, shown)
     for (const other of this.#writes.values()) {
       if (other.kind === 'delete' && (other.takesAll || other.seen.has(write.id))) return true
     }
@@ -168,11 +230,16 @@ export class KeyHistory {
   }
 
   /** The latest write wins; which one that is, clocks decide. Something must be there, unless there were deletes. */
-  #mayBeSurpassed(write: WriteRecord, read: ReadObservation): boolean {
-    if (read.shown.some((id) => !write.seen.has(id))) return true
+  #mayBeSurpassed(write: WriteRecord, shown: readonly WriteId[]): boolean {
+    if (shown.some((id) => !write.seen.has(id))) return true
     for (const other of this.#writes.values()) if (other.kind === 'delete') return true
     return false
   }
+}
+
+/** Where it was acknowledged, or carried along, by the most. */
+function mostReplicas({ confirmations }: WriteRecord): number {
+  return confirmations.reduce((most, { replicas }) => Math.max(most, replicas), 0)
 }
 
 function list(ids: ReadonlySet<WriteId>): string {

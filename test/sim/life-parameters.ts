@@ -32,6 +32,8 @@ export interface LifeParameters {
   /** Whether keys may be deleted; those of the others are judged more strictly. */
   readonly deletes: boolean
   readonly largeValues: boolean
+  /** How often a client has company: several writes of one key at once, through different nodes. */
+  readonly burstProbability: number
   readonly heartbeatMs: number
   readonly latencyMaxMs: number
   readonly diskMaxMs: number
@@ -45,7 +47,8 @@ export interface LifeParameters {
 
 export function drawParameters(seed: number): LifeParameters {
   const random = new SeededRandom(seed).fork('parameters')
-  const sometimes = (probability: number, rate: number) => (random.chance(probability) ? random.between(rate / 4, rate) : 0)
+  const sometimes = (probability: number, rate: number) =>
+    random.chance(probability) ? random.between(rate / 4, rate) : 0
   const lossyFault = random.chance(0.5) ? 'none' : random.pick(lossyFaults)
   return {
     seed,
@@ -59,6 +62,7 @@ export function drawParameters(seed: number): LifeParameters {
     durability: random.chance(0.1) ? 'os' : 'fsync',
     deletes: random.chance(0.5),
     largeValues: random.chance(0.2),
+    burstProbability: random.pick([0, 0.05, 0.2]),
     heartbeatMs: random.pick([1000, 2000, 5000]),
     latencyMaxMs: random.pick([2, 10, 50, 200]),
     diskMaxMs: random.pick([0.5, 5, 50]),
@@ -84,7 +88,8 @@ export function drawParameters(seed: number): LifeParameters {
 /** One line that says how this life differs from others. */
 export function describeParameters(parameters: LifeParameters): string {
   const { faults, ...rest } = parameters
-  const round = (value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(3)) : value)
+  const round = (value: unknown) =>
+    typeof value === 'number' ? Number(value.toPrecision(3)) : value
   const list = (fields: object) =>
     Object.entries(fields)
       .filter(([, value]) => value !== 0)

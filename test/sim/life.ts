@@ -1,6 +1,8 @@
 import type { Node } from '../../server/node.ts'
-import { decodeRow } from '../../storage/row-codec.ts'
+import { parseObjectKey, valueRowKey } from '../../storage/keys.ts'
+import { isKeptApart } from '../../storage/object-codec.ts'
 import { formatDot } from '../../storage/version-vector.ts'
+import { keyNamed, versionsOnDisk, writesOnDisk } from './disk-inspection.ts'
 import { FaultInjector } from './fault-injector.ts'
 import type { KeyHistory, WriteId } from './key-history.ts'
 import { describeParameters, drawParameters, type LifeParameters } from './life-parameters.ts'
@@ -33,14 +35,17 @@ export interface LifeReport {
 const readyLimitMs = 120_000
 const operationLimitMs = 60_000
 const boundsEveryMs = 5000
-const readTriesMax = 3
+const triesMax = 3
 const repairMs = 10_000
 const violationsMax = 5
 const pendingBytesMax = 64 * 1024 * 1024
 const inFlightMax = 4096
 
 /** One life of a cluster: faults and clients, then no more faults, then the reckoning. */
-export async function live(seed: number, overrides: Partial<LifeParameters> = {}): Promise<LifeReport> {
+export async function live(
+  seed: number,
+  overrides: Partial<LifeParameters> = {}
+): Promise<LifeReport> {
   const life = new Life({ ...drawParameters(seed), ...overrides })
   await life.run()
   return life.report()
@@ -70,8 +75,10 @@ class Life {
       cluster: this.#cluster,
       parameters,
       violation: (invariant, detail, history) => this.#violate(invariant, detail, history),
-      nothingForgotten: () => !this.#faults.forgotten
+      copiesLost: () => this.#copiesLost,
+      onAcknowledged: (history) => this.#checkCopies(history)
     })
+    this.#cluster.onNodeUp = () => this.#checkAllCopies()
   }
 
   async run(): Promise<void> {
@@ -109,7 +116,8 @@ class Life {
     if (this.#parameters.mode === 'siblings') return
     const properties = { conflict: 'lww', ttlSeconds: null, r: null, w: null } as const
     this.#nodes[0]?.cluster.setBucket(bucket, properties)
-    const known = () => this.#nodes.every(({ cluster }) => cluster.propertiesOf(bucket).conflict === 'lww')
+    const known = () =>
+      this.#nodes.every(({ cluster }) => cluster.propertiesOf(bucket).conflict === 'lww')
     if (!(await this.#cluster.time.runUntil(known, readyLimitMs))) {
       this.#violate('liveness', 'the properties of a bucket did not reach every node')
     }
@@ -119,44 +127,65 @@ class Life {
   async #liveness(): Promise<void> {
     const { time } = this.#cluster
     if (!(await this.#cluster.untilReady(readyLimitMs))) {
-      return this.#violate('liveness', `not all nodes are ready ${readyLimitMs} ms after the last fault`)
+      return this.#violate(
+        'liveness',
+        `not all nodes are ready ${readyLimitMs} ms after the last fault`
+      )
     }
     await time.runUntil(() => this.#workload.active === 0, operationLimitMs)
     if (this.#workload.active > 0) this.#violate('liveness', 'an operation never ended')
     const refused = await this.#cluster.settle(probeWithOldEpoch(this.#cluster))
-    if (!refused) this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
+    if (!refused)
+      this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
+    this.#checkAllCopies()
     for (const history of this.#workload.histories.values()) {
       if (this.#violations.length >= violationsMax) return
       await this.#reckon(history)
     }
-    this.#checkDots()
+    this.#checkDisks()
     this.#checkBounds(0)
   }
 
   /** Reads the key from all replicas, settles it with one write, and sees that write on every node. */
   async #reckon(history: KeyHistory): Promise<void> {
-    const nodes = this.#nodes
-    const reader = this.#cluster.random.pick(nodes)
-    // A replica whose row is damaged gives no answer, but is given a copy after the first read that meets it.
-    let shown: readonly WriteId[] | null = null
-    for (let tries = 0; shown === null && tries < readTriesMax; tries++) {
-      shown = await this.#cluster.settle(this.#workload.read(reader, history, 'all', 0), operationLimitMs)
-      if (shown === null) await this.#cluster.time.advance(repairMs)
+    for (let tries = 1; tries <= triesMax; tries++) {
+      const reader = this.#cluster.random.pick(this.#nodes)
+      const settled = await this.#settleKey(reader, history)
+      if (settled.kind === 'settled') return this.#seeOnAll(history, settled.id)
+      if (tries === triesMax) this.#violate('liveness', settled.what, history)
+      // A damaged replica is given a copy meanwhile, and it gets round that a disk is not full any more.
+      await this.#cluster.time.advance(repairMs)
     }
-    if (shown === null) return this.#violate('liveness', 'a read from all replicas failed after the faults', history)
+  }
+
+  async #settleKey(
+    reader: Node,
+    history: KeyHistory
+  ): Promise<{ kind: 'settled'; id: WriteId } | { kind: 'failed'; what: string }> {
+    const cluster = this.#cluster
+    const workload = this.#workload
+    const shown = await cluster.settle(workload.read(reader, history, 'all', 0), operationLimitMs)
+    if (shown === null) {
+      return { kind: 'failed', what: 'a read from all replicas failed after the faults' }
+    }
     for (const detail of history.judgeEnd(shown, this.#copiesLost)) {
       this.#violate('survival', detail, history)
     }
-    const view = await this.#cluster.settle(reader.data.get(bucket, history.name, { r: 'all' }))
-    const record = this.#workload.beginAfter(reader, history, 'put', history.closure(shown), false)
+    const view = await cluster.settle(reader.data.get(bucket, history.name, { r: 'all' }))
+    const record = workload.beginAfter(reader, history, 'put', history.closure(shown), false)
     const context = view.context ?? undefined
-    const settled = await this.#cluster.settle(this.#workload.put(reader, history, record, context, 'all'))
-    if (!settled) return this.#violate('liveness', 'a write to all replicas failed after the faults', history)
-    for (const node of nodes) {
+    const isWritten = await cluster.settle(workload.put(reader, history, record, context, 'all'))
+    if (isWritten) return { kind: 'settled', id: record.id }
+    return { kind: 'failed', what: 'a write to all replicas failed after the faults' }
+  }
+
+  async #seeOnAll(history: KeyHistory, id: WriteId): Promise<void> {
+    for (const node of this.#nodes) {
       const seen = await this.#cluster.settle(this.#workload.read(node, history, 1, 0))
-      if (seen?.length === 1 && seen[0] === record.id) continue
-      if (this.#parameters.mode === 'lww' && seen?.length === 1) continue
-      this.#violate('convergence', `${node.id} shows ${seen?.join(', ') || 'nothing'} after write ${record.id} reached all replicas`, history)
+      if (seen?.length === 1 && seen[0] === id) continue
+      const shows = seen?.join(', ') || 'nothing'
+      const detail = `${node.id} shows ${shows} after write ${id} reached all replicas`
+      this.#violate('convergence', detail, history)
     }
   }
 
@@ -166,28 +195,44 @@ class Life {
     return this.#parameters.durability === 'os' ? Number.POSITIVE_INFINITY : 1
   }
 
-  /** No dot stands for two payloads, on any disk. */
-  #checkDots(): void {
-    const payloads = new Map<string, string>()
-    for (const { disk } of this.#cluster.nodes) {
-      for (const [id, bytes] of disk.copy()) {
-        if (!id.startsWith('o')) continue
-        for (const version of this.#versionsOf(id, bytes)) {
-          const dot = formatDot(version.dot)
-          const hash = Buffer.from(version.contentHash).toString('hex')
-          if ((payloads.get(dot) ?? hash) !== hash) this.#violate('dots', `dot ${dot} stands for two payloads`)
-          payloads.set(dot, hash)
-        }
-      }
+  #checkAllCopies(): void {
+    for (const history of this.#workload.histories.values()) this.#checkCopies(history)
+  }
+
+  /** What was acknowledged is on that many disks, and a power failure would leave it there. */
+  #checkCopies(history: KeyHistory): void {
+    if (this.#parameters.durability === 'os') return
+    const key = keyNamed(history.name)
+    const disks = this.#cluster.nodes.map(({ disk }) => writesOnDisk(disk, key))
+    for (const detail of history.judgeCopies(disks, this.#copiesLost)) {
+      this.#violate('copies', detail, history)
     }
   }
 
-  #versionsOf(id: string, bytes: Buffer) {
-    try {
-      return decodeRow(Buffer.from(id, 'latin1'), bytes).versions
-    } catch {
-      // Damaged on purpose.
-      return []
+  /** No dot stands for two payloads, on any disk, and no value lies about that belongs to nothing. */
+  #checkDisks(): void {
+    const payloads = new Map<string, string>()
+    for (const { id, disk } of this.#cluster.nodes) {
+      const image = disk.copy()
+      const valueRows = new Set<string>()
+      for (const rowId of image.keys()) {
+        if (!rowId.startsWith('o')) continue
+        const key = parseObjectKey(Buffer.from(rowId, 'latin1'))
+        for (const version of versionsOnDisk(disk, rowId)) {
+          const dot = formatDot(version.dot)
+          const hash = Buffer.from(version.contentHash).toString('hex')
+          if ((payloads.get(dot) ?? hash) !== hash)
+            this.#violate('dots', `dot ${dot} stands for two payloads`)
+          payloads.set(dot, hash)
+          if (isKeptApart(version)) valueRows.add(valueRowKey(key, version.dot).toString('latin1'))
+        }
+      }
+      if (this.#faults.hasTampered) continue
+      const left = [...image.keys()].filter(
+        (rowId) => rowId.startsWith('v') && !valueRows.has(rowId)
+      )
+      if (left.length > 0)
+        this.#violate('leak', `${id} keeps ${left.length} values that belong to no version`)
     }
   }
 
@@ -201,8 +246,10 @@ class Life {
   #checkBounds(inFlight: number): void {
     for (const { id, peers, store } of this.#nodes) {
       const idle = inFlight === 0 ? this.#cluster.nodes.length * 4 : inFlight
-      if (peers.inFlight > idle) this.#violate('bounds', `${id} has ${peers.inFlight} requests in flight`)
-      if (store.pendingBytes > pendingBytesMax) this.#violate('bounds', `${id} holds ${store.pendingBytes} unwritten bytes`)
+      if (peers.inFlight > idle)
+        this.#violate('bounds', `${id} has ${peers.inFlight} requests in flight`)
+      if (store.pendingBytes > pendingBytesMax)
+        this.#violate('bounds', `${id} holds ${store.pendingBytes} unwritten bytes`)
     }
   }
 
@@ -213,12 +260,20 @@ class Life {
   #violate(invariant: string, detail: string, history?: KeyHistory): void {
     if (this.#violations.length >= violationsMax) return
     const atMs = this.#cluster.time.nowMs
-    this.#violations.push({ atMs, invariant, detail, timeline: history ? this.#timelineOf(history) : [] })
+    this.#violations.push({
+      atMs,
+      invariant,
+      detail,
+      timeline: history ? this.#timelineOf(history) : []
+    })
   }
 
   /** What happened to the key and around it, in order. */
   #timelineOf(history: KeyHistory): string[] {
-    return [...history.events, ...this.#faults.events.map(({ atMs, text }) => ({ atMs, text: `-- ${text}` }))]
+    return [
+      ...history.events,
+      ...this.#faults.events.map(({ atMs, text }) => ({ atMs, text: `-- ${text}` }))
+    ]
       .sort((a, b) => a.atMs - b.atMs)
       .map(({ atMs, text }) => `${(atMs / 1000).toFixed(3).padStart(9)} s  ${text}`)
   }

@@ -27,6 +27,8 @@ export class SimCluster {
   readonly random: SeededRandom
   readonly network: SimNetwork
   readonly nodes: readonly SimNode[]
+  /** Called whenever a node has started. */
+  onNodeUp: () => void = () => {}
 
   constructor(options: SimClusterOptions) {
     this.random = new SeededRandom(options.seed)
@@ -46,7 +48,8 @@ export class SimCluster {
       const offsetMs = Math.floor(draw.between(-1, 1) * (options.clockOffsetMsMax ?? 0))
       const driftPpm = Math.floor(draw.between(-1, 1) * (options.driftPpmMax ?? 0))
       const config = simConfig(i, seeds, options)
-      return new SimNode({ config, time, network, disk, random, driftPpm, offsetMs, log })
+      const onUp = () => this.onNodeUp()
+      return new SimNode({ config, time, network, disk, random, driftPpm, offsetMs, log, onUp })
     })
   }
 

@@ -79,6 +79,11 @@ export class SimDisk {
     this.#level = null
   }
 
+  /** One row of what a power failure would leave for certain. */
+  peek(id: string): Buffer | undefined {
+    return this.#image.get(id)
+  }
+
   /** A copy of what a power failure would leave for certain. */
   copy(): DiskImage {
     return new Map(this.#image)
@@ -108,9 +113,9 @@ export class SimDisk {
     return this.#full
   }
 
-  /** Makes something else of one object row at random, behind the back of the node. Answers whether there was one. */
+  /** Makes something else of one row of data, behind the back of the node. Answers whether there was one. */
   async tamper(how: 'forget' | 'flip' | 'old'): Promise<boolean> {
-    const ids = [...this.#image.keys()].filter((id) => id.startsWith('o'))
+    const ids = [...this.#image.keys()].filter((id) => /^[ov]/.test(id))
     if (ids.length === 0) return false
     const id = this.#random.pick(ids.sort())
     const key = Buffer.from(id, 'latin1')

@@ -17,6 +17,7 @@ export interface SimNodeOptions {
   readonly driftPpm: number
   readonly offsetMs: number
   readonly log: Log
+  readonly onUp: () => void
 }
 
 export type SimNodeState = 'down' | 'starting' | 'up' | 'stopping'
@@ -43,6 +44,11 @@ export class SimNode {
 
   get state(): SimNodeState {
     return this.#state
+  }
+
+  /** Goes up with every life that begins, and with every one that ends. */
+  get lives(): number {
+    return this.#lives
   }
 
   /** The node, where it is up. */
@@ -80,7 +86,9 @@ export class SimNode {
       if (life !== this.#lives) return
       this.#node = node
       await node.start()
-      if (life === this.#lives) this.#state = 'up'
+      if (life !== this.#lives) return
+      this.#state = 'up'
+      this.#options.onUp()
     } catch (thrown) {
       // A disk that fails while the node starts ends this life, as it would end the process.
       this.failures.push(AnnealError.from(thrown))

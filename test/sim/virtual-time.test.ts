@@ -77,10 +77,8 @@ describe('virtual time', () => {
     time.timers.set(() => {
       const work = async (): Promise<void> => {
         await db.batch(keys.map((key) => ({ type: 'put' as const, key, value: key })))
-        await db.clear({ gte: '00001' })
         for (let i = 0; i < 100; i++) await Promise.resolve()
-        await new Promise<void>((resolve) => process.nextTick(resolve))
-        assert.equal((await db.keys().all()).length, 1)
+        assert.equal((await db.keys().all()).length, keys.length)
         settledAtMs = time.nowMs
       }
       void work()
@@ -91,6 +89,22 @@ describe('virtual time', () => {
     }, 6)
     await time.run(10)
     assert.ok(settledBeforeNext)
+  })
+
+  test('waits also where it is let run outside of any continuation, as a message begins it', async () => {
+    const time = new VirtualTime()
+    let isSettled = false
+    const work = async (): Promise<void> => {
+      for (let i = 0; i < 100; i++) await null
+      isSettled = true
+    }
+    const wasSettled = await new Promise<boolean>((resolve) => {
+      setImmediate(() => {
+        void work()
+        resolve(time.runUntil(() => isSettled, 0))
+      })
+    })
+    assert.ok(wasSettled)
   })
 
   test('ends a turn after its continuations and before anything else happens', async () => {

@@ -1,6 +1,6 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { QuorumSpec } from '../../ring/cluster-document.ts'
-import type { KeyView } from '../../server/data-service.ts'
+import type { KeyView, WriteReceipt } from '../../server/data-service.ts'
 import type { Node } from '../../server/node.ts'
 import { KeyHistory, type WriteId, type WriteRecord } from './key-history.ts'
 import type { LifeParameters } from './life-parameters.ts'
@@ -11,6 +11,7 @@ export const bucket = 'life'
 const replicasMax = 3
 const largeBytes = 6000
 const rememberedMax = 12
+const burstMax = 4
 const clientTimeoutMs = 15_000
 
 /** What a client has been given, and what it had been shown by then. */
@@ -30,8 +31,9 @@ export interface WorkloadOptions {
   readonly cluster: SimCluster
   readonly parameters: LifeParameters
   readonly violation: (invariant: string, detail: string, history: KeyHistory) => void
-  /** Whether no node has lost anything so far that it had confirmed. */
-  readonly nothingForgotten: () => boolean
+  /** How many nodes have lost something so far that they had confirmed. */
+  readonly copiesLost: () => number
+  readonly onAcknowledged: (history: KeyHistory) => void
 }
 
 /**
@@ -72,10 +74,13 @@ export class Workload {
 
   #later(): void {
     const { cluster, parameters } = this.#options
-    cluster.time.schedule(() => {
-      if (this.#stopped) return
-      void this.#operate().finally(() => this.#later())
-    }, this.#random.between(0, 2 * parameters.pauseMs))
+    cluster.time.schedule(
+      () => {
+        if (this.#stopped) return
+        void this.#operate().finally(() => this.#later())
+      },
+      this.#random.between(0, 2 * parameters.pauseMs)
+    )
   }
 
   async #operate(): Promise<void> {
@@ -86,13 +91,25 @@ export class Workload {
     this.report.operations++
     try {
       const dice = this.#random.int(100)
-      if (dice < 40) await this.read(node, history)
+      if (this.#random.chance(this.#options.parameters.burstProbability)) await this.#burst(history)
+      else if (dice < 40) await this.read(node, history)
       else if (dice < 85) await this.#write(node, history)
       else if (dice < 95) await this.#delete(node, history)
       else await this.#writeWithForeignContext(node, history)
     } finally {
       this.#active--
     }
+  }
+
+  /** Writes that know nothing of each other and meet on the way to the replicas. */
+  async #burst(history: KeyHistory): Promise<void> {
+    const writes: Promise<void>[] = []
+    for (let left = 2 + this.#random.int(burstMax - 1); left > 0; left--) {
+      const node = this.#anyNode()
+      if (node !== null) writes.push(this.#write(node, history))
+    }
+    this.report.operations += writes.length - 1
+    await Promise.all(writes)
   }
 
   /** One read, judged. Answers with what was shown, or null where it failed. */
@@ -102,18 +119,32 @@ export class Workload {
     r = this.#quorum(),
     contextProbability = 0.2
   ): Promise<readonly WriteId[] | null> {
-    const { violation, nothingForgotten } = this.#options
+    const { violation, copiesLost } = this.#options
     const invokedMs = this.#nowMs
     const before = this.#pick(history, contextProbability)
-    const remembered = nothingForgotten()
     try {
-      const view = await this.#answerOf(node.data.get(bucket, history.name, { r, context: before?.token }))
+      const view = await this.#answerOf(
+        node,
+        history,
+        node.data.get(bucket, history.name, { r, context: before?.token })
+      )
       const shown = idsOf(view)
-      history.note(this.#nowMs, `${node.id}: read r=${r} shows ${shown.join(', ') || view.state} (${view.answered} of ${view.asked})`)
+      history.note(
+        this.#nowMs,
+        `${node.id}: read r=${r} shows ${shown.join(', ') || view.state} (${view.answered} of ${view.asked})`
+      )
       const least = typeof r === 'number' ? r : r === 'all' ? replicasMax : r === 'quorum' ? 2 : 1
-      if (view.answered < least) violation('quorum', `a read with r=${r} was answered with ${view.answered} replicas`, history)
+      if (view.answered < least)
+        violation(
+          'quorum',
+          `a read with r=${r} was answered with ${view.answered} replicas`,
+          history
+        )
       const observed = { node: node.id, invokedMs, shown, replicas: view.answered }
-      const wrong = history.judge(observed, { n: replicasMax, nothingForgotten: remembered && nothingForgotten() })
+      const wrong = [
+        ...history.judge(observed, replicasMax + copiesLost()),
+        ...history.judgeNewness(shown, before?.seen ?? [])
+      ]
       for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
       this.#remember(history, view.context, history.closure(shown))
       return shown
@@ -136,14 +167,22 @@ export class Workload {
     context: string | undefined,
     w: QuorumSpec
   ): Promise<boolean> {
-    const value = payloadOf(record.id, this.#options.parameters.largeValues && this.#random.chance(0.3))
+    const value = payloadOf(
+      record.id,
+      this.#options.parameters.largeValues && this.#random.chance(0.3)
+    )
+    const lives = this.#lives()
     try {
       const put = { value, contentType: 'text/plain', meta: [], context, w }
-      const receipt = await this.#answerOf(node.data.put(bucket, history.name, put))
-      this.#acknowledged(history, record, receipt.context, receipt.answered, w)
+      const receipt = await this.#answerOf(node, history, node.data.put(bucket, history.name, put))
+      this.#acknowledged(history, record, receipt, w, lives)
       return true
     } catch (thrown) {
-      history.fail(record, this.#nowMs, this.#failed(history, thrown, `${node.id}: put ${record.id}`))
+      history.fail(
+        record,
+        this.#nowMs,
+        this.#failed(history, thrown, `${node.id}: put ${record.id}`)
+      )
       return false
     }
   }
@@ -153,12 +192,21 @@ export class Workload {
     const known = this.#pick(history, 0.8)
     const record = this.#begin(node, history, 'delete', known, known === null)
     const w = this.#quorum()
+    const lives = this.#lives()
     try {
       const request = { context: known?.token, w }
-      const receipt = await this.#answerOf(node.data.delete(bucket, history.name, request))
-      this.#acknowledged(history, record, receipt.context, receipt.answered, w)
+      const receipt = await this.#answerOf(
+        node,
+        history,
+        node.data.delete(bucket, history.name, request)
+      )
+      this.#acknowledged(history, record, receipt, w, lives)
     } catch (thrown) {
-      history.fail(record, this.#nowMs, this.#failed(history, thrown, `${node.id}: delete ${record.id}`))
+      history.fail(
+        record,
+        this.#nowMs,
+        this.#failed(history, thrown, `${node.id}: delete ${record.id}`)
+      )
     }
   }
 
@@ -170,9 +218,13 @@ export class Workload {
     try {
       const value = payloadOf(record.id, false)
       const put = { value, contentType: 'text/plain', meta: [], context: foreign.token }
-      const receipt = await this.#answerOf(node.data.put(bucket, history.name, put))
-      this.#acknowledged(history, record, receipt.context, receipt.answered, 2)
-      this.#options.violation('context', `${node.id} took a context of ${foreign.key} for ${history.name}`, history)
+      const receipt = await this.#answerOf(node, history, node.data.put(bucket, history.name, put))
+      this.#acknowledged(history, record, receipt, 2, new Map())
+      this.#options.violation(
+        'context',
+        `${node.id} took a context of ${foreign.key} for ${history.name}`,
+        history
+      )
     } catch (thrown) {
       history.fail(record, this.#nowMs, AnnealError.from(thrown).code)
     }
@@ -203,29 +255,54 @@ export class Workload {
       takesAll,
       invokedMs: this.#nowMs,
       node: node.id,
-      completedMs: Number.POSITIVE_INFINITY,
-      outcome: 'unknown',
-      confirmed: 0
+      confirmations: [],
+      coordinator: null
     }
     history.begin(record)
     return record
   }
 
-  #acknowledged(history: KeyHistory, record: WriteRecord, token: string, answered: number, w: QuorumSpec): void {
+  #acknowledged(
+    history: KeyHistory,
+    record: WriteRecord,
+    { context, answered, coordinator }: WriteReceipt,
+    w: QuorumSpec,
+    livesBefore: ReadonlyMap<string, number>
+  ): void {
     this.report.acknowledged++
     const least = typeof w === 'number' ? w : w === 'all' ? replicasMax : w === 'quorum' ? 2 : 1
     if (answered < least) {
-      this.#options.violation('quorum', `write ${record.id} with w=${w} was acknowledged by ${answered}`, history)
+      this.#options.violation(
+        'quorum',
+        `write ${record.id} with w=${w} was acknowledged by ${answered}`,
+        history
+      )
     }
     history.acknowledge(record, this.#nowMs, answered)
-    this.#remember(history, token, new Set([...record.seen, record.id]))
+    const life = livesBefore.get(coordinator)
+    if (life !== undefined && life === this.#lives().get(coordinator)) {
+      record.coordinator = `${coordinator}/${life}`
+      if (this.#options.copiesLost() === 0) history.carryAlong(record, this.#nowMs, answered)
+    }
+    this.#options.onAcknowledged(history)
+    this.#remember(history, context, new Set([...record.seen, record.id]))
   }
 
-  /** A node that dies never answers: the client gives up, and the outcome is unknown. */
-  #answerOf<T>(answer: Promise<T>): Promise<T> {
+  #lives(): Map<string, number> {
+    return new Map(this.#options.cluster.nodes.map(({ id, lives }) => [id, lives]))
+  }
+
+  /** A node that dies never answers: the client gives up, and the outcome is unknown. One that lives answers in time. */
+  #answerOf<T>(node: Node, history: KeyHistory, answer: Promise<T>): Promise<T> {
     const { time } = this.#options.cluster
+    const life = this.#lives().get(node.id)
     return new Promise((resolve, reject) => {
-      const giveUp = () => reject(new AnnealError('timeout', 'the client has given up'))
+      const giveUp = () => {
+        reject(new AnnealError('timeout', 'the client has given up'))
+        if (this.#lives().get(node.id) !== life || node.isStopping) return
+        const detail = `${node.id} has not answered within ${clientTimeoutMs} ms`
+        this.#options.violation('deadline', detail, history)
+      }
       const timer = time.schedule(giveUp, clientTimeoutMs)
       answer.then(resolve, reject).finally(() => time.cancel(timer))
     })
@@ -285,11 +362,12 @@ export function payloadOf(id: WriteId, large: boolean): Buffer {
 
 /** The writes whose values a client is shown; a value that is none of ours counts as write -1. */
 export function idsOf(view: KeyView): WriteId[] {
-  return view.siblings.map(({ value }) => {
-    const text = Buffer.from(value ?? []).toString()
-    const match = /^(\d+):(x*)$/.exec(text)
-    if (match === null) return -1
-    const id = Number(match[1])
-    return match[2]?.length === largeBytes || match[2]?.length === id % 40 ? id : -1
-  })
+  return view.siblings.map(({ value }) => idOf(value ?? new Uint8Array(0)))
+}
+
+export function idOf(value: Uint8Array): WriteId {
+  const match = /^(\d+):(x*)$/.exec(Buffer.from(value).toString())
+  if (match === null) return -1
+  const id = Number(match[1])
+  return match[2]?.length === largeBytes || match[2]?.length === id % 40 ? id : -1
 }

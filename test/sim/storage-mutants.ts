@@ -1,0 +1,271 @@
+import type { Mutant } from './mutant.ts'
+
+const minter = 'storage/minter.ts'
+const coordinate = 'storage/coordinate.ts'
+const version = 'storage/version.ts'
+const store = 'storage/store.ts'
+const groupCommit = 'storage/group-commit.ts'
+const localReplica = 'server/local-replica.ts'
+
+/** Rules of dots, versions, rows and batches, each broken. */
+export const storageMutants: readonly Mutant[] = [
+  {
+    name: 'read-await-stage',
+    rule: 'A row is read, merged and staged without waiting for anything in between.',
+    edits: [
+      {
+        file: store,
+        find: '  get pendingBytes(): number {',
+        replace: `  pause(): Promise<void> {
+    return new Promise((resolve) => this.#options.timers.set(resolve, 1))
+  }
+
+  get pendingBytes(): number {`
+      },
+      {
+        file: localReplica,
+        find: '  receive(key: ObjectKey, arriving: Versions): Promise<void> {',
+        replace: '  async receive(key: ObjectKey, arriving: Versions): Promise<void> {'
+      },
+      {
+        file: localReplica,
+        find: `    return store.mutate(key, (current) => {
+      const held`,
+        replace: `    const { row: current } = store.mutate(key, () => ({ next: null, result: null }))
+    await store.pause()
+    return store.mutate(key, () => {
+      const held`
+      }
+    ]
+  },
+  {
+    name: 'counter-from-record',
+    rule: "The counter of a dot is the node's own, never read from the record.",
+    edits: [
+      {
+        file: minter,
+        find: 'const counter = ++this.#counter',
+        replace: `const counter = ((mintActor && rowContext.get(mintActor)) ?? 0) + 1
+    this.#counter = Math.max(this.#counter, counter)`
+      }
+    ]
+  },
+  {
+    name: 'incarnation-kept',
+    rule: 'A node takes a new incarnation at every start.',
+    edits: [
+      {
+        file: minter,
+        find: 'this.#incarnation = drawIncarnation(random)',
+        replace: 'this.#incarnation = last?.incarnation ?? drawIncarnation(random)'
+      }
+    ]
+  },
+  {
+    name: 'epoch-single',
+    rule: 'A row that is new here, or came from elsewhere, is minted on under a new epoch.',
+    edits: [
+      {
+        file: minter,
+        find: 'return { actor: makeActor(this.#incarnation, counter), counter }',
+        replace: 'return { actor: makeActor(this.#incarnation, mintActor ? counter : 1), counter }'
+      }
+    ]
+  },
+  {
+    name: 'epoch-unseen',
+    rule: 'An epoch ends where a writer has not seen the last of it on the row.',
+    edits: [
+      {
+        file: minter,
+        find: '(seen.get(mintActor) ?? 0) >= onRow',
+        replace: '(seen.get(mintActor) ?? 0) >= 0'
+      }
+    ]
+  },
+  {
+    name: 'receipt-without-dot',
+    rule: 'A writer has seen its own write.',
+    edits: [{ file: coordinate, find: '  addDot(context, dot)\n', replace: '' }]
+  },
+  {
+    name: 'context-without-dot',
+    rule: 'The context of a read covers the dots of what was shown, not only their pasts.',
+    edits: [{ file: version, find: '    addDot(context, version.dot)\n', replace: '' }]
+  },
+  {
+    name: 'blind-write-covers',
+    rule: 'A write overwrites what its writer has seen, and nothing else.',
+    edits: [{ file: coordinate, find: 'if (write.coversAllHeld) addVector', replace: 'addVector' }]
+  },
+  {
+    name: 'time-by-the-clock',
+    rule: 'The time of a write is later than the time of all that its writer had seen.',
+    edits: [
+      {
+        file: coordinate,
+        find: 'const timeMs = Math.max(rules.nowMs, latestTimeMs + 1)',
+        replace: 'const timeMs = rules.nowMs || latestTimeMs'
+      }
+    ]
+  },
+  {
+    name: 'merge-keeps-covered',
+    rule: 'A merge drops the versions that another one has seen.',
+    edits: [
+      {
+        file: version,
+        find: '(version) => !union.some((other) => other !== version && covers(other.past, version.dot))',
+        replace: '(version) => !union.some((other) => other !== version && !version)'
+      }
+    ]
+  },
+  {
+    name: 'merge-drops-concurrent',
+    rule: 'A merge keeps versions that have not seen each other.',
+    edits: [
+      {
+        file: version,
+        find: "if (mode === 'lww') return greatest(union)",
+        replace: 'if (mode) return greatest(union)'
+      }
+    ]
+  },
+  {
+    name: 'lww-by-arrival',
+    rule: 'Where the latest write wins, it is the latest by time, not by arrival.',
+    edits: [
+      {
+        file: version,
+        find: "if (mode === 'lww') return greatest(union)",
+        replace: "if (mode === 'lww') return greatest(b)"
+      }
+    ]
+  },
+  {
+    name: 'hash-of-the-first',
+    rule: 'The hash of an object is one over all of its versions.',
+    edits: [
+      {
+        file: version,
+        find: 'if (first !== undefined && versions.length === 1) return first.contentHash',
+        replace: 'if (first !== undefined) return first.contentHash'
+      }
+    ]
+  },
+  {
+    name: 'arrival-overwrites',
+    rule: 'What arrives is merged into what is held, never put in its place.',
+    edits: [
+      {
+        file: localReplica,
+        find: 'const versions = merge(held, arriving, modeOf(key))',
+        replace: 'const versions = merge([], arriving, modeOf(key))'
+      }
+    ]
+  },
+  {
+    name: 'tombstones-dropped',
+    rule: 'A tombstone is kept like any other version.',
+    edits: [
+      {
+        file: localReplica,
+        find: 'const versions = merge(held, arriving, modeOf(key))',
+        replace: `const versions = merge(held, arriving, modeOf(key)).filter((version) => !version.tombstone)`
+      }
+    ]
+  },
+  {
+    name: 'checksum-ignored',
+    rule: 'A row is only believed when its checksum matches.',
+    edits: [
+      {
+        file: 'storage/row-codec.ts',
+        find: 'if (!equalBytes(checksum, bytes.subarray(0, checksumBytes))) {',
+        replace: 'if (equalBytes(checksum, bytes.subarray(1, 1))) {'
+      }
+    ]
+  },
+  {
+    name: 'staged-not-seen',
+    rule: 'A staged row shadows the database until its batch is written.',
+    edits: [
+      {
+        file: store,
+        find: 'return staged === undefined ? this.#readRow(key) : staged.row',
+        replace: 'return staged === null ? null : this.#readRow(key)'
+      }
+    ]
+  },
+  {
+    name: 'value-not-written',
+    rule: 'A value that is kept apart is written in one batch with its row.',
+    edits: [
+      {
+        file: store,
+        find: "    operations.push({ type: 'put', key: rowKey, value: encodeSealed(rowKey, version.value) })\n",
+        replace: ''
+      }
+    ]
+  },
+  {
+    name: 'value-never-deleted',
+    rule: 'A value that is kept apart goes with its version.',
+    edits: [
+      {
+        file: store,
+        find: "    operations.push({ type: 'del', key: valueRowKey(key, version.dot) })\n",
+        replace: ''
+      }
+    ]
+  },
+  {
+    name: 'acknowledged-before-written',
+    rule: 'A batch is acknowledged after it was written.',
+    edits: [
+      {
+        file: store,
+        find: 'return { result, row, durable: this.#stage(key, current, row) }',
+        replace: 'return { result, row, durable: this.#stage(key, current, row) && written }'
+      }
+    ]
+  },
+  {
+    name: 'failed-batch-retried',
+    rule: 'A batch that failed is never tried again and then called durable.',
+    edits: [
+      {
+        file: groupCommit,
+        find: '(error: unknown) => this.#fail(batch, error)',
+        replace: `() =>
+        this.#options.write(batch.operations).then(
+          () => this.#written(batch),
+          (error: unknown) => this.#fail(batch, error)
+        )`
+      }
+    ]
+  },
+  {
+    name: 'replica-confirms-staged',
+    rule: 'A replica confirms a write once it is durable.',
+    edits: [
+      {
+        file: localReplica,
+        find: '      return { next: { versions, mintActor: current?.mintActor ?? null }, result: null }\n    }).durable',
+        replace: `      return { next: { versions, mintActor: current?.mintActor ?? null }, result: null }
+    }) && Promise.resolve()`
+      }
+    ]
+  },
+  {
+    name: 'unstaged-by-an-older-batch',
+    rule: 'A batch that was written unstages its own rows, not what was staged since.',
+    edits: [
+      {
+        file: store,
+        find: 'if (this.#staged.get(key.id) === staged) this.#staged.delete(key.id)',
+        replace: 'this.#staged.delete(key.id)'
+      }
+    ]
+  }
+]
