@@ -18,6 +18,9 @@ export interface GroupCommitOptions {
   readonly onFailure: (error: AnnealError) => void
 }
 
+// Of a table that was cut off to nothing, which cannot be mapped, LevelDB only says that an argument is invalid.
+const damagedFiles = /corrupt|\.ldb: (Invalid argument|No such file)/i
+
 class Batch {
   readonly operations: DatabaseOperation[] = []
   readonly afterwards: (() => void)[] = []
@@ -124,7 +127,7 @@ export class GroupCommit {
 
   #fail(batch: Batch, error: unknown): void {
     const reason = AnnealError.from(error).message
-    const whatToDo = /corrupt/i.test(reason)
+    const whatToDo = damagedFiles.test(reason)
       ? 'The files are damaged: move the data directory away and start again, and the node comes back empty and takes its data from the other replicas.'
       : 'Check the disk (space, permissions, kernel log), then start the node again.'
     const failure = new AnnealError(

@@ -93,9 +93,12 @@ export class ReadTally {
     return merged ?? []
   }
 
-  /** The replicas that answered with something else than `versions`, or with damage: they are to be given it. */
+  /**
+   * The replicas that answered with something else than `versions`, or with damage: they are to be given it. Nothing is
+   * given only where every replica was heard: a damaged row that no other knows of would else be no answer for ever.
+   */
   stale(versions: Versions): string[] {
-    if (versions.length === 0) return []
+    if (versions.length === 0 && !this.#allWereHeard()) return []
     const stale: string[] = []
     let hash: Uint8Array | null = null
     for (const [replica, answer] of this.#answers) {
@@ -105,6 +108,13 @@ export class ReadTally {
       if (!equalBytes(answer.objectHash, hash)) stale.push(replica)
     }
     return stale
+  }
+
+  #allWereHeard(): boolean {
+    return this.#replicas.every((replica) => {
+      const kind = this.#answers.get(replica)?.kind
+      return kind === 'versions' || kind === 'damaged'
+    })
   }
 
   #decide(): ReadDecision {

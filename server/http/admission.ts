@@ -36,7 +36,7 @@ export class Admission {
     const length = request.headers['content-length']
     const chunked = request.headers['transfer-encoding'] !== undefined
     const bytes = length !== undefined ? Number(length) : chunked ? this.#limits.maxValueBytes : 0
-    if (bytes === 0 || bytes > this.#limits.maxValueBytes) return
+    if (bytes <= uncountedBodyBytes || bytes > this.#limits.maxValueBytes) return
     this.#take(bytes)
     this.#bodies.set(request, bytes)
   }
@@ -88,6 +88,9 @@ export class Admission {
     )
   }
 }
+
+// Bodies up to this size are bounded by the number of connections; counting them costs more than they do.
+const uncountedBodyBytes = 4 * 1024
 
 // Smaller answers fit the socket's own buffers.
 const countedAnswerBytes = 64 * 1024

@@ -257,10 +257,12 @@ export class PeerLink {
   #sweepBy(deadlineMs: number): void {
     if (deadlineMs >= this.#sweepAtMs) return
     const { clock, timers } = this.#options
+    const nowMs = clock.monotonic()
+    const sweepAtMs = Math.max(deadlineMs, nowMs + sweepMsMin)
+    if (sweepAtMs >= this.#sweepAtMs) return
     this.#clearSweepTimer()
-    this.#sweepAtMs = deadlineMs
-    const delayMs = Math.max(sweepMsMin, deadlineMs - clock.monotonic())
-    this.#sweepTimer = timers.set(() => this.#sweep(), delayMs)
+    this.#sweepAtMs = sweepAtMs
+    this.#sweepTimer = timers.set(() => this.#sweep(), sweepAtMs - nowMs)
   }
 
   #sweep(): void {

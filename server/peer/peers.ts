@@ -203,12 +203,8 @@ export class Peers implements PeerRequests {
 
   /** Dials who is new in the cluster document, drops who left, and tells everybody. */
   clusterChanged(): void {
+    this.#dialWanted()
     if (this.#closed) return
-    const wanted = this.#wantedAddresses()
-    for (const address of wanted) if (!this.#dialed.has(address)) this.#dial(address)
-    for (const [address, links] of this.#dialed) {
-      if (!wanted.has(address)) this.#drop(address, links, 'no longer a member')
-    }
     for (const links of this.#ready.values()) this.#gossip(links, () => {})
   }
 
@@ -235,6 +231,15 @@ export class Peers implements PeerRequests {
     }
     for (const address of this.#ownAddresses) wanted.delete(address)
     return wanted
+  }
+
+  #dialWanted(): void {
+    if (this.#closed) return
+    const wanted = this.#wantedAddresses()
+    for (const address of wanted) if (!this.#dialed.has(address)) this.#dial(address)
+    for (const [address, links] of this.#dialed) {
+      if (!wanted.has(address)) this.#drop(address, links, 'no longer a member')
+    }
   }
 
   #dial(address: string): void {
@@ -291,7 +296,8 @@ export class Peers implements PeerRequests {
     this.#detector.connected(id, clock.monotonic())
     this.#detector.heard(id, clock.monotonic())
     log.info({ peer: id, address: link.address }, 'peer is up')
-    this.#gossip(links, () => this.clusterChanged())
+    // What the two learn from each other, they pass on by themselves; a seed may turn out to be a known member.
+    this.#gossip(links, () => this.#dialWanted())
   }
 
   #linkDown(links: PeerLinks, reason: string): void {

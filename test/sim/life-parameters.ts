@@ -89,7 +89,7 @@ export function drawParameters(seed: number): LifeParameters {
 export function describeParameters(parameters: LifeParameters): string {
   const { faults, ...rest } = parameters
   const round = (value: unknown) =>
-    typeof value === 'number' ? Number(value.toPrecision(3)) : value
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value
   const list = (fields: object) =>
     Object.entries(fields)
       .filter(([, value]) => value !== 0)

@@ -156,6 +156,21 @@ describe('group commit', () => {
 })
 
 describe('a batch that fails', () => {
+  for (const reason of [
+    'Corruption: corrupted compressed block contents',
+    'IO error: /data/n1/db/000032.ldb: Invalid argument',
+    'IO error: /data/n1/db/000032.ldb: No such file or directory'
+  ]) {
+    test(`says that files are damaged where the database says ${reason}`, async () => {
+      const { store, database, endTurn } = await openHeld()
+      const settled = watch(put(store, key, writeOf('one')).durable)
+      endTurn()
+      database.next().fail(new Error(reason))
+      await nextTurn()
+      assert.match(settled.join(), /damaged: move the data directory away/)
+    })
+  }
+
   test('fails all who wait, stops the store once, and is not tried again', async () => {
     const { store, database, endTurn, told } = await openHeld()
     const writing = put(store, key, writeOf('one')).durable

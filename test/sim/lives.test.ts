@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import type { LifeTask } from './runner-messages.ts'
+import { LifePool } from './runner-pool.ts'
+import { describeFailure } from './runner-report.ts'
+import { failedSeeds } from './seeds.ts'
+
+const fixedLives = 200
+const freshLives = 40
+const repeatedSeeds = [2, 12, 30, 47]
+
+const pool = new LifePool()
+after(() => pool.close())
+
+describe('lives of whole clusters', () => {
+  test(`${fixedLives} that are always the same`, () => livesViolateNothing(1, fixedLives))
+
+  test(`${freshLives} that nobody has lived before`, async (t) => {
+    const from = Date.now()
+    t.diagnostic(`seeds ${from} to ${from + freshLives - 1}`)
+    await livesViolateNothing(from, freshLives)
+  })
+
+  test('the same seed gives the same life, to the last message', async () => {
+    for (const seed of repeatedSeeds) {
+      const lives = [1, 2].map(() => pool.run({ seed, override: {} }))
+      const [one, other] = await Promise.all(lives)
+      assert.ok(one && other)
+      assert.equal(one.report.traceDigest, other.report.traceDigest, `seed ${seed}`)
+      assert.deepEqual(one.report, other.report)
+    }
+  })
+})
+
+describe('lives that once went wrong', () => {
+  for (const { found, ...task } of failedSeeds) {
+    test(`seed ${task.seed}: ${found}`, () => violatesNothing(task))
+  }
+})
+
+async function livesViolateNothing(from: number, count: number): Promise<void> {
+  let next = from
+  const liveOn = async () => {
+    while (next < from + count) await violatesNothing({ seed: next++, override: {} })
+  }
+  await Promise.all(Array.from({ length: pool.workers }, liveOn))
+}
+
+async function violatesNothing(task: LifeTask): Promise<void> {
+  const { report } = await pool.run(task)
+  if (report.violations.length > 0) assert.fail(describeFailure(task, report, null))
+  assert.ok(report.operations > 0, `seed ${task.seed} has done nothing`)
+}
