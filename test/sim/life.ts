@@ -168,13 +168,13 @@ class Life {
     if (shown === null) {
       return { kind: 'failed', what: 'a read from all replicas failed after the faults' }
     }
-    for (const detail of history.judgeEnd(shown, this.#copiesLost)) {
+    for (const detail of history.judgeEnd(shown.ids, this.#copiesLost)) {
       this.#violate('survival', detail, history)
     }
-    const view = await cluster.settle(reader.data.get(bucket, history.name, { r: 'all' }))
-    const record = workload.beginAfter(reader, history, 'put', history.closure(shown), false)
-    const context = view.context ?? undefined
-    const isWritten = await cluster.settle(workload.put(reader, history, record, context, 'all'))
+    const seen = history.closure(shown.ids)
+    const record = workload.beginAfter(reader, history, 'put', seen, false)
+    const put = workload.put(reader, history, record, shown.context, 'all')
+    const isWritten = await cluster.settle(put)
     if (isWritten) return { kind: 'settled', id: record.id }
     return { kind: 'failed', what: 'a write to all replicas failed after the faults' }
   }
@@ -182,8 +182,8 @@ class Life {
   async #seeOnAll(history: KeyHistory, id: WriteId): Promise<void> {
     for (const node of this.#nodes) {
       const seen = await this.#cluster.settle(this.#workload.read(node, history, 1, 0))
-      if (seen?.length === 1 && seen[0] === id) continue
-      const shows = seen?.join(', ') || 'nothing'
+      if (seen?.ids.length === 1 && seen.ids[0] === id) continue
+      const shows = seen?.ids.join(', ') || 'nothing'
       const detail = `${node.id} shows ${shows} after write ${id} reached all replicas`
       this.#violate('convergence', detail, history)
     }

@@ -22,7 +22,7 @@ const nightlySeeds = 20_000
 const seedsDefault = 1000
 /** Further failures are named, but neither shown in full nor shrunk: they mostly are the same one again. */
 const failuresShownMax = 3
-const shrinkLivesMax = 240
+const shrinkLivesMax = 400
 
 interface Failure {
   readonly task: LifeTask

@@ -21,6 +21,12 @@ interface Knowledge {
   readonly seen: ReadonlySet<WriteId>
 }
 
+/** What a client was shown. */
+export interface Shown {
+  readonly ids: readonly WriteId[]
+  readonly context: string | undefined
+}
+
 export interface WorkloadReport {
   operations: number
   acknowledged: number
@@ -118,7 +124,7 @@ export class Workload {
     history: KeyHistory,
     r = this.#quorum(),
     contextProbability = 0.2
-  ): Promise<readonly WriteId[] | null> {
+  ): Promise<Shown | null> {
     const { violation, copiesLost } = this.#options
     const invokedMs = this.#nowMs
     const before = this.#pick(history, contextProbability)
@@ -147,7 +153,7 @@ export class Workload {
       ]
       for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
       this.#remember(history, view.context, history.closure(shown))
-      return shown
+      return { ids: shown, context: view.context ?? undefined }
     } catch (thrown) {
       this.#failed(history, thrown, `${node.id}: read r=${r}`)
       return null
