@@ -6,8 +6,14 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0
+  if (a.length !== b.length) return false
+  if (a.length > loopedBytesMax) return Buffer.compare(a, b) === 0
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
 }
+
+// Up to the length of a digest, a call out of JavaScript takes longer than the comparison.
+const loopedBytesMax = 32
 
 export function toHex(bytes: Uint8Array): string {
   return asBuffer(bytes).toString('hex')

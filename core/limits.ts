@@ -35,6 +35,14 @@ export const linkRequestsInFlightMax = 4096
 /** Rows that an iterator reads before it is closed. */
 export const sliceRowsMax = 256
 
+/**
+ * Leaves of a partition's hash tree, four under each node of the lowest inner level, and the inner levels 16-way: a
+ * difference is found in three steps down, and a leaf of a partition with 4,000 keys lists four of them.
+ */
+export const leavesPerPartition = 1024
+export const treeFanOut = 16
+export const leavesPerNode = 4
+
 /** Members of a cluster, the removed ones included. */
 export const membersMax = 1024
 
@@ -52,6 +60,10 @@ export const batchOperationsMax = 1000
 /** Entries of a version vector; beyond it a row is damaged or forged. */
 export const vectorEntriesMax = 65536
 
+assert(
+  leavesPerPartition === treeFanOut * treeFanOut * leavesPerNode,
+  'the leaves are what three levels reach'
+)
 assert(inlineValueBytesMax < smallMessageBytesMax, 'inline values travel with the small messages')
 assert(smallMessageBytesMax <= batchBytesMax, 'a small message fits a batch')
 assert(

@@ -10,6 +10,8 @@ export interface ClusterKeys {
   readonly context: Hasher
   /** Keys the digests that replicas compare, so that collisions cannot be computed outside the cluster. */
   readonly digest: Hasher
+  /** Keys the hash trees, so that nobody outside can write keys that cancel each other out in a sum. 16 bytes. */
+  readonly tree: Hasher
 }
 
 const keyBytes = 32
@@ -25,6 +27,7 @@ export async function deriveKeys(clusterName: string, secret: string): Promise<C
   return {
     handshake: await createHasher(handshakeProofBytes, derive('anneal peer handshake')),
     context: await createHasher(digestBytes, derive('anneal causal context')),
-    digest: await createHasher(digestBytes, derive('anneal object digest'))
+    digest: await createHasher(digestBytes, derive('anneal object digest')),
+    tree: await createHasher(digestBytes, derive('anneal hash tree'))
   }
 }

@@ -3,6 +3,20 @@ import { compareDots, type Dot } from './version-vector.ts'
 /** Everything of a key's row, or only these values that are kept apart. */
 export type Damage = 'row' | readonly Dot[]
 
+/** A row that cannot be trusted. */
+export class DamagedRowError extends Error {
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'DamagedRowError'
+  }
+}
+
+/** Whether blocks or whole files cannot be read, in the words of LevelDB. */
+export function isDamage(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  return /corrupt|IO error|\.ldb: /i.test(thrown.message) || isDamage(thrown.cause)
+}
+
 const keysMax = 65_536
 
 /**
@@ -11,6 +25,10 @@ const keysMax = 65_536
  */
 export class DamageList {
   readonly #keys = new Map<string, Damage>()
+
+  get isEmpty(): boolean {
+    return this.#keys.size === 0
+  }
 
   get(id: string): Damage | undefined {
     return this.#keys.get(id)

@@ -9,6 +9,12 @@ export interface Database {
    * iterator or snapshot that stays open across a compaction, so nothing here can be kept open.
    */
   slice(from: Buffer, to: Buffer, limit: number): Promise<[Buffer, Buffer][]>
+  /**
+   * As `slice`, over blocks that cannot be read: without the rows that are only there, and with no bytes for those of
+   * which an older copy shows instead. Slower by far, for when `slice` has failed. Absent where nothing
+   * can be done about that. Errors: what is no damage.
+   */
+  sliceReadable?(from: Buffer, to: Buffer, limit: number): Promise<[Buffer, Buffer][]>
   close(): Promise<void>
 }
 

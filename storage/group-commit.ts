@@ -9,10 +9,12 @@ export interface BatchReport {
 }
 
 export interface GroupCommitOptions {
-  readonly write: (operations: DatabaseOperation[]) => Promise<void>
+  /** `sync`: somebody who has added to the batch wants it, and all before it, on disk whatever the setting. */
+  readonly write: (operations: DatabaseOperation[], sync: boolean) => Promise<void>
   readonly timers: Timers
   /** Bytes that may wait to be written before further writes are refused. */
   readonly pendingBytesMax: number
+  /** Called right after a batch was written, before anybody else learns of it. */
   readonly onBatch: (report: BatchReport) => void
   /** Called once. What was not written is lost, and nobody may be told otherwise. */
   readonly onFailure: (error: AnnealError) => void
@@ -23,8 +25,8 @@ const damagedFiles = /corrupt|\.ldb: (Invalid argument|No such file)/i
 
 class Batch {
   readonly operations: DatabaseOperation[] = []
-  readonly afterwards: (() => void)[] = []
   bytes = 0
+  sync = false
   readonly durable: Promise<void>
   resolve: () => void = () => {}
   reject: (error: Error) => void = () => {}
@@ -75,22 +77,30 @@ export class GroupCommit {
   }
 
   /**
-   * Adds to the batch that is gathering. Resolves when that batch is written; rejects when it failed. `afterwards` is
-   * called right after the batch was written, before anybody else learns of it.
+   * Adds to the batch that is gathering. Resolves when that batch is written; rejects when it failed. All that goes
+   * into one batch is given the same promise.
    */
-  add(operations: readonly DatabaseOperation[], afterwards: () => void): Promise<void> {
+  add(operations: readonly DatabaseOperation[], sync = false): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     const batch = this.#open ?? this.#openBatch()
+    if (sync) batch.sync = true
     for (const operation of operations) {
+      const bytes = sizeOf(operation)
       batch.operations.push(operation)
-      batch.bytes += sizeOf(operation)
-      this.#pendingBytes += sizeOf(operation)
+      batch.bytes += bytes
+      this.#pendingBytes += bytes
     }
-    batch.afterwards.push(afterwards)
     return batch.durable
   }
 
-  /** Resolves when everything added so far is written; rejects when it failed. */
+  /** Resolves when everything added before the call is written; rejects when it failed. */
+  written(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure)
+    // Batches are written in order.
+    return (this.#open ?? this.#writing)?.durable ?? Promise.resolve()
+  }
+
+  /** Resolves when nothing waits any more, what was added meanwhile included; rejects when it failed. */
   async drained(): Promise<void> {
     while (this.#open !== null || this.#writing !== null) {
       await (this.#open ?? this.#writing)?.durable
@@ -110,7 +120,7 @@ export class GroupCommit {
     if (batch === null || this.#writing !== null || this.#failure !== null) return
     this.#open = null
     this.#writing = batch
-    this.#options.write(batch.operations).then(
+    this.#options.write(batch.operations, batch.sync).then(
       () => this.#written(batch),
       (error: unknown) => this.#fail(batch, error)
     )
@@ -119,7 +129,6 @@ export class GroupCommit {
   #written(batch: Batch): void {
     this.#writing = null
     this.#pendingBytes -= batch.bytes
-    for (const callback of batch.afterwards) callback()
     this.#options.onBatch({ operations: batch.operations.length, bytes: batch.bytes })
     batch.resolve()
     this.#writeNext()

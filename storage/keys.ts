@@ -7,11 +7,18 @@ import { type Dot, incarnationLength } from './version-vector.ts'
  *
  *   o | token 8 | bucket length 2 | bucket | key                                an object
  *   v | token 8 | bucket length 2 | bucket | key | actor 14 | counter 6         a value kept apart
+ *   t | token 8 | bucket length 2 | bucket | key                                the object has a tombstone or an expiry
+ *   c | partition 2                                                             the checkpoint of a hash tree
+ *   d | partition 2 | leaf 2                                                    the leaf has changed since then
+ *   h | target length 1 | target | token 8 | bucket length 2 | bucket | key     a hint, see hint-row.ts
  *   m | name                                                                    what the node knows of itself
  */
 const objectPrefix = 0x6f
 const valuePrefix = 0x76
 const metaPrefix = 0x6d
+const tombstonePrefix = 0x74
+const checkpointPrefix = 0x63
+const dirtyPrefix = 0x64
 
 const tokenOffset = 1
 const tokenLength = 8
@@ -62,6 +69,29 @@ export function valueRowKey(key: ObjectKey, dot: Dot): Buffer {
   return row
 }
 
+/** Of the row that stands in the tombstone index for the object's. */
+export function tombstoneRowKey(key: ObjectKey): Buffer {
+  const row = Buffer.from(key.row)
+  row[0] = tombstonePrefix
+  return row
+}
+
+/** The object that a row of the tombstone index stands for. Errors: DecodeError where it is none. */
+export function parseTombstoneRowKey(rowKey: Uint8Array): ObjectKey {
+  if (rowKey[0] !== tombstonePrefix) throw new DecodeError('not a key of the tombstone index')
+  const row = Buffer.from(rowKey)
+  row[0] = objectPrefix
+  return parseObjectKey(row)
+}
+
+export function checkpointRowKey(partition: number): Buffer {
+  return Buffer.of(checkpointPrefix, partition >>> 8, partition & 0xff)
+}
+
+export function dirtyRowKey(partition: number, leaf: number): Buffer {
+  return Buffer.of(dirtyPrefix, partition >>> 8, partition & 0xff, leaf >>> 8, leaf & 0xff)
+}
+
 export function metaRowKey(name: string): Buffer {
   return Buffer.concat([Buffer.of(metaPrefix), Buffer.from(name)])
 }
@@ -74,14 +104,51 @@ export interface RowRange {
 
 /** All objects of a partition. `partitionCount` is a power of two. */
 export function partitionRange(partition: number, partitionCount: number): RowRange {
-  const width = 0x1_0000_0000 / partitionCount
-  return { from: boundary(partition * width), to: boundary((partition + 1) * width) }
+  return tokenRange(objectPrefix, partition, partition + 1, partitionCount)
 }
 
-function boundary(tokenHigh: number): Buffer {
-  if (tokenHigh >= 0x1_0000_0000) return Buffer.of(objectPrefix + 1)
+/** The rows of the tombstone index for a partition. */
+export function tombstoneRange(partition: number, partitionCount: number): RowRange {
+  return tokenRange(tombstonePrefix, partition, partition + 1, partitionCount)
+}
+
+/** All objects of the leaves from `first` up to and without `end` of a partition; all counts are powers of two. */
+export function leafRange(
+  place: { readonly partition: number; readonly first: number; readonly end: number },
+  partitionCount: number,
+  leafCount: number
+): RowRange {
+  const base = place.partition * leafCount
+  const slots = partitionCount * leafCount
+  return tokenRange(objectPrefix, base + place.first, base + place.end, slots)
+}
+
+/** All checkpoints, in the order of their partitions, and all dirty marks. */
+export const checkpointsRange: RowRange = kindRange(checkpointPrefix)
+export const dirtyRange: RowRange = kindRange(dirtyPrefix)
+
+/**
+ * Where an object belongs when the ring is cut into `2 ** bits` equal pieces, at most 2 ** 31: the first bits of its
+ * token. Partitions are such pieces, and with more bits the leaves of all partitions.
+ */
+export function pieceOf(objectRow: Buffer, bits: number): number {
+  return Math.floor(objectRow.readUInt32BE(tokenOffset) / 2 ** (32 - bits))
+}
+
+/** The pieces from `first` up to and without `end`, of `count` equal ones. */
+function tokenRange(prefix: number, first: number, end: number, count: number): RowRange {
+  const width = 0x1_0000_0000 / count
+  return { from: boundary(prefix, first * width), to: boundary(prefix, end * width) }
+}
+
+function kindRange(prefix: number): RowRange {
+  return { from: Buffer.of(prefix), to: Buffer.of(prefix + 1) }
+}
+
+function boundary(prefix: number, tokenHigh: number): Buffer {
+  if (tokenHigh >= 0x1_0000_0000) return Buffer.of(prefix + 1)
   const row = Buffer.alloc(5)
-  row[0] = objectPrefix
+  row[0] = prefix
   row.writeUInt32BE(tokenHigh, 1)
   return row
 }

@@ -2,6 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import type { AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import { AnnealError } from '../core/errors.ts'
+import { isDamage } from './damage.ts'
 import type { Database } from './database.ts'
 
 export interface LevelOptions {
@@ -31,7 +32,7 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
       maxOpenFiles: options.maxOpenTables + openFilesBesideTables
     })
     await level.open()
-    return adaptLevel(level)
+    return withBarrier(adaptLevel(level), level)
   } catch (thrown) {
     throw explain(directory, thrown)
   }
@@ -53,9 +54,71 @@ export function adaptLevel(
         await iterator.close()
       }
     },
+    async sliceReadable(from, to, limit) {
+      const iterator = level.iterator({ ...bufferEncodings, gte: from, lt: to, limit })
+      const rows: [Buffer, Buffer][] = []
+      try {
+        // One by one: an iterator goes past a block that it cannot read, and says so, instead of the last rows, at its end.
+        for (;;) {
+          const [row] = await iterator.nextv(1)
+          if (row === undefined) return rows
+          rows.push([row[0], newestOf(level, row[0])])
+        }
+      } catch (thrown) {
+        if (!isDamage(thrown)) throw thrown
+        return rows
+      } finally {
+        await iterator.close()
+      }
+    },
     close: () => level.close()
   }
 }
+
+const noBytes = Buffer.alloc(0)
+
+/** What an iterator shows may be an older copy, where the newest is in a block that cannot be read. */
+function newestOf(
+  level: AbstractLevel<string | Buffer | Uint8Array, Buffer, Buffer>,
+  key: Buffer
+): Buffer {
+  try {
+    return level.getSync(key, bufferEncodings) ?? noBytes
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw thrown
+    return noBytes
+  }
+}
+
+/** Of classic-level, which `level` is on Node, but says only of itself that it is abstract. */
+interface Compactable {
+  compactRange(start: Buffer, end: Buffer): Promise<void>
+}
+
+function isCompactable(level: object): level is Compactable {
+  return 'compactRange' in level
+}
+
+/**
+ * Syncing a batch syncs the log that it is in, and what was not synced before may lie in an older log, whose table is
+ * still being written. So where there is such a thing, everything in memory is written to tables first, which are always
+ * synced: compacting does that before it finds that a range is empty. It is the batch afterwards that would say if it
+ * had failed.
+ */
+function withBarrier(database: Database, level: object): Database {
+  let hasUnsynced = false
+  return {
+    ...database,
+    async batch(operations, { sync }) {
+      const flushes = sync && hasUnsynced && isCompactable(level)
+      hasUnsynced = !sync
+      if (flushes) await level.compactRange(belowAllKeys, belowAllKeys)
+      await database.batch(operations, { sync })
+    }
+  }
+}
+
+const belowAllKeys = Buffer.of(0)
 
 /** A call may end early when it has gathered many bytes; only an empty one is the end of the range. */
 async function readAll(
@@ -81,14 +144,27 @@ async function checkFiles(directory: string): Promise<void> {
   throw new Error('Corruption: the file CURRENT is gone, but there are tables')
 }
 
+/**
+ * What a node met in its files while it started. LevelDB opens with tables that cannot be read, and says so only when
+ * somebody reads there.
+ *
+ * Returns what was thrown where it has nothing to do with the database, otherwise as `openLevel` would throw it.
+ */
+export function explainFirstReads(directory: string, thrown: unknown): unknown {
+  if (thrown instanceof AnnealError) return thrown
+  return databaseFailure.test(causeOf(thrown).reason) ? explain(directory, thrown) : thrown
+}
+
+const databaseFailure = /^(IO error|Corruption)/
+// Of a table that was cut off to nothing, which cannot be mapped, LevelDB only says that an argument is invalid.
+const damagedFiles = /corrupt|IO error: .*(No such file|\.ldb: Invalid argument)/i
+
 function explain(directory: string, thrown: unknown): AnnealError {
-  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const { reason, code } = causeOf(thrown)
   const whatToDo =
     code === 'LEVEL_LOCKED'
       ? 'Another process has it open: stop that one, or give this node a data directory of its own.'
-      : code === 'LEVEL_CORRUPTION' || /corrupt|IO error: .*No such file/i.test(reason)
+      : code === 'LEVEL_CORRUPTION' || damagedFiles.test(reason)
         ? 'The files are damaged. Move the directory away and start again: the node comes back empty and takes its data from the other replicas.'
         : 'Check that the directory exists, is writable and that its disk is not full.'
   return new AnnealError(
@@ -97,4 +173,10 @@ function explain(directory: string, thrown: unknown): AnnealError {
     {},
     thrown
   )
+}
+
+function causeOf(thrown: unknown): { readonly reason: string; readonly code: unknown } {
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return { reason, code: cause instanceof Error && 'code' in cause ? cause.code : undefined }
 }

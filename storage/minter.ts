@@ -46,6 +46,16 @@ export class Minter {
     return this.#incarnation
   }
 
+  /** What the present incarnation has minted so far. */
+  get counter(): number {
+    return this.#counter
+  }
+
+  /** The incarnations that this data directory remembers to have had. */
+  get ended(): readonly Incarnation[] {
+    return this.#ended
+  }
+
   identity(clean: boolean): Identity {
     return { incarnation: this.#incarnation, clean, ended: this.#ended }
   }

@@ -36,14 +36,23 @@ export function encodeRow(rowKey: Uint8Array, row: Row): Buffer {
 /** Errors: DecodeError where the bytes are not what was written under this key. */
 export function decodeRow(rowKey: Uint8Array, bytes: Buffer): Row {
   const reader = open(rowKey, bytes)
+  const { mintActor, objectHash } = decodeHead(reader)
+  const objectBytes = reader.bytes(reader.remaining)
+  return { versions: decodeObject(objectBytes), mintActor, objectHash, objectBytes }
+}
+
+/** The row's `objectHash` alone, at a fraction of the cost. Errors: as `decodeRow`, but the object is not looked at. */
+export function decodeObjectHash(rowKey: Uint8Array, bytes: Buffer): Buffer {
+  return decodeHead(open(rowKey, bytes)).objectHash
+}
+
+function decodeHead(reader: ByteReader): { mintActor: Actor | null; objectHash: Buffer } {
   const found = reader.uint8()
   if (found !== format) throw new DecodeError(`row format ${found}, where ${format} is known`)
   const flags = reader.uint8()
   if (flags > mintActorFlag) throw new DecodeError(`unknown row flags ${flags}`)
   const mintActor = flags & mintActorFlag ? decodeActor(reader) : null
-  const objectHash = reader.bytes(digestBytes)
-  const objectBytes = reader.bytes(reader.remaining)
-  return { versions: decodeObject(objectBytes), mintActor, objectHash, objectBytes }
+  return { mintActor, objectHash: reader.bytes(digestBytes) }
 }
 
 /** For rows that are bytes to everybody but their owner: values kept apart, what a node knows of itself. */

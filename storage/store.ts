@@ -1,107 +1,92 @@
-import { compareBytes } from '../core/bytes.ts'
-import { AnnealError, DecodeError } from '../core/errors.ts'
-import type { Log, RandomSource, Timers } from '../core/ports.ts'
+import { AnnealError } from '../core/errors.ts'
+import { type AsideChange, type AsideRow, AsideRows, asideOperations } from './aside-rows.ts'
 import { DamageList } from './damage.ts'
 import type { Database, DatabaseOperation } from './database.ts'
-import { type BatchReport, GroupCommit } from './group-commit.ts'
-import {
-  metaRowKey,
-  type ObjectKey,
-  parseObjectKey,
-  type RowRange,
-  rowAfter,
-  valueRowKey
-} from './keys.ts'
-import { decodeIdentity, encodeIdentity, type Identity, Minter } from './minter.ts'
+import { GroupCommit } from './group-commit.ts'
+import { metaRowKey, type ObjectKey, type RowRange } from './keys.ts'
+import { identityKey, readIdentity, readMetaRow } from './meta-rows.ts'
+import { encodeIdentity, type Identity, Minter } from './minter.ts'
 import { encodeObject, isKeptApart } from './object-codec.ts'
-import { decodeRow, decodeSealed, encodeRow, encodeSealed, type Row } from './row-codec.ts'
-import { hashObject, type Version, type Versions } from './version.ts'
-import { type Actor, compareDots } from './version-vector.ts'
+import { encodeSealed, type Row } from './row-codec.ts'
+import {
+  indexChanges,
+  makeRow,
+  type NewRow,
+  removalsOfDamage,
+  rowOperations,
+  type StoredRow
+} from './row-operations.ts'
+import {
+  type HashedRow,
+  lacksValue,
+  RowReader,
+  type StagedRow,
+  type WalkedRow
+} from './row-reader.ts'
+import { StagedRows } from './staged-rows.ts'
+import type { Mutation, StoreOptions } from './store-options.ts'
+import type { Versions } from './version.ts'
 
-export interface StoreOptions {
-  readonly database: Database
-  readonly timers: Timers
-  readonly random: RandomSource
-  readonly log: Log
-  /** `fsync`: a write is durable once it is on disk. `os`: once the operating system has it. */
-  readonly durability: 'fsync' | 'os'
-  readonly pendingBytesMax: number
-  readonly events: StoreEvents
-}
+export { DamagedRowError } from './damage.ts'
+export type { NewRow } from './row-operations.ts'
+export type { WalkedRow } from './row-reader.ts'
+export type { Mutation, RowWatcher, StoreEvents, StoreOptions } from './store-options.ts'
 
-export interface StoreEvents {
-  onBatch(report: BatchReport): void
-  /** A row whose bytes are not what was written. It counts as missing until another replica's copy heals it. */
-  onDamage(key: ObjectKey, reason: string): void
-  /** This node ended its incarnation while running. */
-  onIncarnation(): void
-  /** The store has stopped for good. */
-  onFailure(error: AnnealError): void
-}
-
-/** What a mutation makes of a row. Empty versions remove it. */
-export interface NewRow {
-  readonly versions: Versions
-  readonly mintActor: Actor | null
-}
-
-export interface Mutation<T> {
-  readonly result: T
-  /** The row after the mutation; null where there is none. */
-  readonly row: Row | null
-  /** Resolves once all that the row now says is durable. */
-  readonly durable: Promise<void>
-}
-
-/** A row that cannot be trusted. */
-export class DamagedRowError extends Error {
-  constructor(reason: string) {
-    super(reason)
-    this.name = 'DamagedRowError'
-  }
-}
-
-/** One row of a walk; a damaged one has a null row. */
-export interface WalkedRow {
-  readonly key: ObjectKey
-  readonly row: Row | null
-}
-
-interface Staged {
-  readonly key: ObjectKey
-  readonly row: Row | null
-  readonly durable: Promise<void>
-}
-
-const identityKey = metaRowKey('identity')
 const written = Promise.resolve()
+const unreadablePlacesMax = 4096
+const nothingAlongside = (): readonly AsideChange[] => []
 
 /**
  * The one place through which rows are read and changed. A mutation reads the current row, merges and stages without
  * an `await` in between, so no two writers start from the same old row; staged rows shadow the database until their
- * batch is written. Reads verify the row's checksum every time, because LevelDB here does not.
+ * batch is written. Batches reach the disk in the order in which they were staged, whole or not at all. Reads verify the
+ * row's checksum every time, because LevelDB here does not.
  */
 export class Store {
   readonly #options: StoreOptions
   readonly #database: Database
   readonly #commit: GroupCommit
-  readonly #staged = new Map<string, Staged>()
+  readonly #staged: StagedRows<StagedRow>
   readonly #damage = new DamageList()
+  readonly #reader: RowReader
+  readonly #asides: AsideRows
   readonly minter: Minter
+  /** Where slices began in which files could not be read. */
+  readonly #unreadable = new Set<string>()
   #writtenIncarnation = ''
   #closing = false
 
   private constructor(options: StoreOptions, last: Identity | null) {
+    const { database, timers, log, events } = options
     this.#options = options
-    this.#database = options.database
+    this.#database = database
     this.minter = new Minter(options.random, last)
-    const sync = options.durability === 'fsync'
+    const syncs = options.durability === 'fsync'
     this.#commit = new GroupCommit({
-      write: (operations) => options.database.batch(operations, { sync }),
-      timers: options.timers,
+      write: (operations, sync) => database.batch(operations, { sync: sync || syncs }),
+      timers,
       pendingBytesMax: options.pendingBytesMax,
-      onBatch: options.events.onBatch,
-      onFailure: options.events.onFailure
+      onBatch: (report) => {
+        this.#staged.oldestWritten()
+        events.onBatch(report)
+      },
+      onFailure: events.onFailure
+    })
+    this.#staged = new StagedRows(database)
+    const shared = { database, staged: this.#staged, damage: this.#damage }
+    this.#reader = new RowReader({
+      ...shared,
+      checkOpen: () => this.#checkOpen(),
+      onDamage: (key, reason) => this.#noteDamage(key, reason),
+      onUnreadable: (range, reason) => this.#noteUnreadable(range, reason)
+    })
+    this.#asides = new AsideRows({
+      ...shared,
+      log,
+      onDamage: (rowKey, reason) => {
+        events.onAsideDamage?.(rowKey, reason)
+        this.renewIncarnation(`damaged row: ${reason}`)
+      }
     })
   }
 
@@ -122,18 +107,14 @@ export class Store {
   /** Errors: DamagedRowError; the store's failure once it has failed; `not_ready` once it is closing. */
   read(key: ObjectKey): Row | null {
     this.#checkOpen()
-    const damage = this.#damage.get(key.id)
-    if (damage !== undefined && damage !== 'row') {
-      throw new DamagedRowError('a value that is kept apart is damaged')
-    }
-    return this.#readStagedOrRow(key)
+    return this.#reader.read(key)
   }
 
   /** Fills in the values that are kept apart. Errors: DamagedRowError where one is missing or damaged. */
   withValues(key: ObjectKey, versions: Versions): Versions {
     if (!versions.some(lacksValue)) return versions
     return versions.map((version) =>
-      lacksValue(version) ? { ...version, value: this.#readValue(key, version) } : version
+      lacksValue(version) ? { ...version, value: this.#reader.readValue(key, version) } : version
     )
   }
 
@@ -145,61 +126,115 @@ export class Store {
 
   /**
    * Replaces a row by what `change` makes of it; null leaves it as it is. A damaged row counts as none. `change` is
-   * called once, synchronously; what it throws is thrown here and nothing has changed.
+   * called once, synchronously; what it throws is thrown here and nothing has changed. What `alongside` makes of the
+   * outcome, also of one that leaves the row as it is, goes into the same batch as the row.
    *
    * Errors: `overloaded` where too much waits to be written; the store's failure once it has failed.
    */
   mutate<T>(
     key: ObjectKey,
-    change: (current: Row | null) => { readonly next: NewRow | null; readonly result: T }
+    change: (current: Row | null) => { readonly next: NewRow | null; readonly result: T },
+    alongside: (outcome: {
+      readonly row: Row | null
+      readonly result: T
+    }) => readonly AsideChange[] = nothingAlongside
   ): Mutation<T> {
     this.#checkOpen()
     this.#commit.checkRoom()
-    const current = this.#readForChange(key)
-    const { next, result } = change(current)
+    const { stored, current } = this.#reader.readForChange(key)
+    const changed = change(current)
+    const { result } = changed
+    // A damaged value that no replica has a copy of is given up: written down without it, the row is readable again.
+    const next = changed.next ?? (this.#damage.has(key.id) ? current : null)
     if (next === null) {
-      const durable = this.#staged.get(key.id)?.durable ?? written
+      const changes = alongside({ row: current, result })
+      if (changes.length > 0) return { result, row: current, durable: this.changeAside(changes) }
+      const durable = this.#staged.durable(key.id) ?? written
       return { result, row: current, durable }
     }
-    const row = next.versions.length === 0 ? null : makeRow(next)
-    return { result, row, durable: this.#stage(key, current, row) }
+    const row = makeRow(next)
+    const changes = alongside({ row, result })
+    // First of all, as the row's own operations may put the same values anew.
+    const removals = removalsOfDamage(key, this.#damage.get(key.id))
+    const operations = [...removals, ...rowOperations(key, current, row)]
+    return { result, row, durable: this.#stage(key, stored, row, operations, changes) }
   }
 
   /** What the node keeps of itself under a name. A damaged row counts as none, and is logged. */
   readMeta(name: string): Buffer | null {
-    return readSealed(this.#options, metaRowKey(name))
+    return readMetaRow(this.#options, metaRowKey(name))
   }
 
   writeMeta(name: string, content: Uint8Array): Promise<void> {
-    const key = metaRowKey(name)
-    return this.#commit.add([{ type: 'put', key, value: encodeSealed(key, content) }], () => {})
+    return this.changeAside([{ type: 'put', key: metaRowKey(name), content }])
+  }
+
+  /**
+   * A row that is no object, as it is now, staged changes included: between this and a `changeAside` without an `await`
+   * in between nobody else changes it. A damaged row counts as none; it is logged, and ends the incarnation.
+   */
+  aside(rowKey: Buffer): Buffer | null {
+    this.#checkOpen()
+    return this.#asides.read(rowKey)
+  }
+
+  /**
+   * Changes rows that are no objects, all in one batch, behind everything staged before. Resolves once it is durable as
+   * `durability` has it; what must survive a power failure under `os` too waits for `sync` afterwards. Asks for no room,
+   * since bookkeeping has to go on while writes are refused: who takes in data from outside calls `checkRoom` first.
+   *
+   * Errors: throws the store's failure once it has failed, `not_ready` once it is closing.
+   */
+  changeAside(changes: readonly AsideChange[]): Promise<void> {
+    this.#checkOpen()
+    const durable = this.#addToBatch(asideOperations(changes))
+    this.#asides.stage(changes, durable)
+    return durable
+  }
+
+  /** One bounded slice of rows that are no objects, in order and as they are now; `next` as in `walk`. */
+  async walkAside(
+    range: RowRange,
+    limit: number
+  ): Promise<{ rows: readonly AsideRow[]; next: Buffer | null }> {
+    this.#checkOpen()
+    const slice = await this.#asides.walk(range, limit, (rows, next) => ({ rows, next }))
+    this.#checkOpen()
+    return slice
   }
 
   /**
    * One bounded slice of a walk in row order, staged changes included. `next` is where the following slice begins,
    * null at the end.
    */
-  async walk(range: RowRange, limit: number): Promise<{ rows: WalkedRow[]; next: Buffer | null }> {
-    this.#checkOpen()
-    // A row that was staged before the slice is in the slice, or still staged now, or was written in between.
-    const staged = this.#stagedIn(range)
-    const slice = await this.#database.slice(range.from, range.to, limit)
-    this.#checkOpen()
-    const keys = new Map(staged.map((key) => [key.id, key]))
-    for (const [rowKey] of slice) {
-      const key = parseObjectKey(rowKey)
-      keys.set(key.id, key)
-    }
-    const sorted = [...keys.values()].sort((a, b) => compareBytes(a.row, b.row))
-    const passed = sorted.slice(0, limit)
-    const rows: WalkedRow[] = []
-    for (const key of passed) {
-      const walked = this.#readWalked(key)
-      if (walked !== null) rows.push(walked)
-    }
-    const last = passed.at(-1)
-    const isEnd = passed.length < limit || last === undefined
-    return { rows, next: isEnd ? null : rowAfter(last.row) }
+  walk(
+    range: RowRange,
+    limit: number
+  ): Promise<{ rows: readonly WalkedRow[]; next: Buffer | null }> {
+    return this.#reader.walk(range, limit, (rows, next) => ({ rows, next }))
+  }
+
+  /**
+   * As `walk`, for who needs the very moment: `visit` is called while what it is shown is what every read would answer,
+   * so it must not wait. Whatever changes in the slice later is changed by a mutation after `visit`. Rows that are not
+   * wanted cost little.
+   */
+  walkExactly<T>(
+    range: RowRange,
+    limit: number,
+    visit: (rows: readonly WalkedRow[], next: Buffer | null) => T,
+    isWanted?: (rowKey: Buffer) => boolean
+  ): Promise<T> {
+    return this.#reader.walk(range, limit, visit, isWanted)
+  }
+
+  /** As `walkExactly`, but fast: only object hashes, and without the damaged rows. */
+  walkHashes<T>(
+    range: RowRange,
+    limit: number,
+    visit: (rows: readonly HashedRow[], next: Buffer | null) => T
+  ): Promise<T> {
+    return this.#reader.walkHashes(range, limit, visit)
   }
 
   /** Draws a new incarnation, which is written down in one batch with the next write. */
@@ -209,9 +244,24 @@ export class Store {
     this.#options.log.warn({ reason }, 'this node takes a new incarnation')
   }
 
-  /** Resolves when all that was staged is durable. */
+  /** Errors: `overloaded` where too much waits to be written; the store's failure once it has failed. */
+  checkRoom(): void {
+    this.#commit.checkRoom()
+  }
+
+  /** Resolves when nothing that was staged waits any more, what is staged meanwhile included. */
   drained(): Promise<void> {
     return this.#commit.drained()
+  }
+
+  /**
+   * Resolves when all that was staged before the call is on disk and outlives a power failure, whatever `durability`
+   * says. Calls in one turn share their costs.
+   */
+  sync(): Promise<void> {
+    this.#checkOpen()
+    if (this.#options.durability === 'fsync') return this.#commit.written()
+    return this.#addToBatch([this.#identityOperation(false)], true)
   }
 
   get pendingBytes(): number {
@@ -237,76 +287,36 @@ export class Store {
     if (this.#closing) throw new AnnealError('not_ready', 'this node is stopping; try another one')
   }
 
-  #readStagedOrRow(key: ObjectKey): Row | null {
-    const staged = this.#staged.get(key.id)
-    return staged === undefined ? this.#readRow(key) : staged.row
-  }
-
-  #readRow(key: ObjectKey): Row | null {
-    try {
-      const bytes = this.#database.getSync(key.row)
-      return bytes === undefined ? null : decodeRow(key.row, bytes)
-    } catch (thrown) {
-      throw this.#damaged(key, thrown, this.#damage.addRow(key.id))
+  #stage(
+    key: ObjectKey,
+    stored: StoredRow,
+    row: Row | null,
+    operations: DatabaseOperation[],
+    alongside: readonly AsideChange[]
+  ): Promise<void> {
+    const changes = [...indexChanges(key, stored, row), ...alongside]
+    // A row whose values are damaged counts as none, like one that is damaged itself.
+    const before = stored === 'damaged' || this.#damage.has(key.id) ? null : stored
+    const { trees } = this.#options
+    if (trees !== undefined) {
+      changes.push(...trees.change(key, before?.objectHash ?? null, row?.objectHash ?? null))
     }
-  }
-
-  #readForChange(key: ObjectKey): Row | null {
-    try {
-      const row = this.#readStagedOrRow(key)
-      return row === null ? null : this.#withoutDamagedValues(key, row)
-    } catch (thrown) {
-      if (thrown instanceof DamagedRowError) return null
-      throw thrown
-    }
-  }
-
-  #withoutDamagedValues(key: ObjectKey, row: Row): Row | null {
-    const damaged = this.#damage.get(key.id)
-    if (damaged === undefined || damaged === 'row') return row
-    const isIntact = ({ dot }: Version) => !damaged.some((other) => compareDots(dot, other) === 0)
-    const versions = row.versions.filter(isIntact)
-    return versions.length === 0 ? null : makeRow({ versions, mintActor: null })
-  }
-
-  #stagedIn({ from, to }: RowRange): ObjectKey[] {
-    const keys: ObjectKey[] = []
-    for (const { key } of this.#staged.values()) {
-      if (compareBytes(key.row, from) >= 0 && compareBytes(key.row, to) < 0) keys.push(key)
-    }
-    return keys
-  }
-
-  // The slice said that the row exists; what it says now is read like any other row, so that both come from one rule.
-  #readWalked(key: ObjectKey): WalkedRow | null {
-    try {
-      const row = this.read(key)
-      return row === null ? null : { key, row }
-    } catch (thrown) {
-      if (thrown instanceof DamagedRowError) return { key, row: null }
-      throw thrown
-    }
-  }
-
-  #stage(key: ObjectKey, current: Row | null, row: Row | null): Promise<void> {
-    const operations = [...this.#removalsOfDamage(key), ...rowOperations(key, current, row)]
-    if (this.minter.incarnation !== this.#writtenIncarnation) {
-      operations.push(this.#identityOperation(false))
-    }
-    const durable = this.#commit.add(operations, () => {
-      if (this.#staged.get(key.id) === staged) this.#staged.delete(key.id)
-    })
-    const staged: Staged = { key, row, durable }
-    this.#staged.set(key.id, staged)
+    if (changes.length > 0) operations.push(...asideOperations(changes))
+    const durable = this.#addToBatch(operations)
+    this.#staged.add(durable, key.id, { rowKey: key.row, row, content: null })
+    if (changes.length > 0) this.#asides.stage(changes, durable)
     this.#damage.healed(key.id)
     return durable
   }
 
-  // Before the row's own operations, which may put the same values anew.
-  #removalsOfDamage(key: ObjectKey): DatabaseOperation[] {
-    const damaged = this.#damage.get(key.id)
-    if (damaged === undefined || damaged === 'row') return []
-    return damaged.map((dot) => ({ type: 'del', key: valueRowKey(key, dot) }))
+  #addToBatch(operations: readonly DatabaseOperation[], sync = false): Promise<void> {
+    const isOutdated = this.minter.incarnation !== this.#writtenIncarnation
+    const durable = this.#commit.add(
+      isOutdated ? [...operations, this.#identityOperation(false)] : operations,
+      sync
+    )
+    this.#staged.begin(durable)
+    return durable
   }
 
   #identityOperation(clean: boolean): DatabaseOperation {
@@ -315,95 +325,24 @@ export class Store {
     return { type: 'put', key: identityKey, value }
   }
 
-  #readValue(key: ObjectKey, version: Version): Buffer {
-    this.#checkOpen()
-    const rowKey = valueRowKey(key, version.dot)
-    try {
-      const bytes = this.#database.getSync(rowKey)
-      if (bytes === undefined) throw new DecodeError('a value that is kept apart is missing')
-      const value = decodeSealed(rowKey, bytes)
-      if (value.length !== version.size) throw new DecodeError('a value of another length')
-      return value
-    } catch (thrown) {
-      if (!this.#holds(key, version)) {
-        throw new AnnealError('internal', 'a value was wanted whose version is there no more')
-      }
-      throw this.#damaged(key, thrown, this.#damage.addValue(key.id, version.dot))
-    }
-  }
-
-  #holds(key: ObjectKey, { dot }: Version): boolean {
-    const row = this.#readStagedOrRow(key)
-    return row?.versions.some((version) => compareDots(version.dot, dot) === 0) === true
-  }
-
   // After any read error the node may have lost what it minted on this row, hence the new incarnation.
-  #damaged(key: ObjectKey, thrown: unknown, isNews: boolean): DamagedRowError {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    if (isNews) {
-      this.#options.events.onDamage(key, reason)
-      this.renewIncarnation(`damaged row: ${reason}`)
-    }
-    return new DamagedRowError(reason)
+  #noteDamage(key: ObjectKey, reason: string): void {
+    this.#options.events.onDamage(key, reason)
+    this.renewIncarnation(`damaged row: ${reason}`)
+    const changes = this.#options.trees?.distrust(key) ?? []
+    if (changes.length > 0) void this.changeAside(changes)
   }
-}
 
-function makeRow(next: NewRow): Row {
-  return {
-    versions: next.versions,
-    mintActor: next.mintActor,
-    objectHash: hashObject(next.versions),
-    objectBytes: encodeObject(next.versions, 'row')
-  }
-}
-
-function rowOperations(key: ObjectKey, current: Row | null, row: Row | null): DatabaseOperation[] {
-  const operations: DatabaseOperation[] =
-    row === null
-      ? [{ type: 'del', key: key.row }]
-      : [{ type: 'put', key: key.row, value: encodeRow(key.row, row) }]
-  for (const version of keptApartOnlyIn(row, current)) {
-    const rowKey = valueRowKey(key, version.dot)
-    if (version.value === null) throw new DecodeError('a value that is kept apart came without it')
-    operations.push({ type: 'put', key: rowKey, value: encodeSealed(rowKey, version.value) })
-  }
-  for (const version of keptApartOnlyIn(current, row)) {
-    operations.push({ type: 'del', key: valueRowKey(key, version.dot) })
-  }
-  return operations
-}
-
-function keptApartOnlyIn(row: Row | null, other: Row | null): Versions {
-  const there = other?.versions ?? []
-  return (row?.versions ?? []).filter(
-    (version) => isKeptApart(version) && !there.some((v) => compareDots(v.dot, version.dot) === 0)
-  )
-}
-
-function lacksValue(version: Version): boolean {
-  return version.value === null && !version.tombstone
-}
-
-function readIdentity(options: StoreOptions): Identity | null {
-  const content = readSealed(options, identityKey)
-  if (content === null) return null
-  try {
-    return decodeIdentity(content)
-  } catch (error) {
-    options.log.error({ error }, 'the identity of this node is damaged')
-    return null
-  }
-}
-
-function readSealed(options: StoreOptions, key: Buffer): Buffer | null {
-  try {
-    const bytes = options.database.getSync(key)
-    return bytes === undefined ? null : decodeSealed(key, bytes)
-  } catch (error) {
-    options.log.error(
-      { row: key.subarray(1).toString(), error },
-      'a row of the node itself is damaged'
+  // The rows that nobody sees there any more may be what this node had minted. Known places are met again and again.
+  #noteUnreadable({ from, to }: RowRange, reason: string): void {
+    const place = from.toString('hex')
+    if (this.#unreadable.has(place) || this.#unreadable.size >= unreadablePlacesMax) return
+    this.#unreadable.add(place)
+    this.#options.log.error(
+      { from: place, to: to.toString('hex'), reason },
+      'part of the database cannot be read; its rows are taken from the other replicas'
     )
-    return null
+    this.#options.events.onUnreadable?.()
+    this.renewIncarnation(`rows that cannot be read: ${reason}`)
   }
 }

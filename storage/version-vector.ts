@@ -15,7 +15,7 @@ export const incarnationLength = 8
 const actorLength = incarnationLength + 6
 
 /** Counters have 6 bytes where they are part of a key. */
-const counterMax = 2 ** 48 - 1
+export const counterMax = 2 ** 48 - 1
 
 /** One write: unique for ever, because an actor's counter never repeats. */
 export interface Dot {
@@ -37,6 +37,12 @@ export function makeActor(incarnation: Incarnation, epoch: number): Actor {
 
 export function incarnationOf(actor: Actor): Incarnation {
   return actor.slice(0, incarnationLength)
+}
+
+export function epochOf(actor: Actor): number {
+  let epoch = 0
+  for (let i = incarnationLength; i < actorLength; i++) epoch = epoch * 256 + actor.charCodeAt(i)
+  return epoch
 }
 
 /** Whether the actor's incarnation is the given one, without cutting strings apart. */

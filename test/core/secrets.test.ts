@@ -8,8 +8,8 @@ const message = Buffer.from('the same message')
 
 /** What each key makes of the same message. */
 async function digestsOf(clusterName: string, secret: string): Promise<string[]> {
-  const { handshake, context, digest } = await deriveKeys(clusterName, secret)
-  return [handshake, context, digest].map((hasher) => toHex(hasher(message).subarray(0, 16)))
+  const { handshake, context, digest, tree } = await deriveKeys(clusterName, secret)
+  return [handshake, context, digest, tree].map((hasher) => toHex(hasher(message).subarray(0, 16)))
 }
 
 test('keys differ by purpose, by the name of the cluster and by its secret', async () => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { AnnealError } from '../../core/errors.ts'
-import { openLevel } from '../../storage/level.ts'
+import { explainFirstReads, openLevel } from '../../storage/level.ts'
 import { keyOf, openStore, put, valuesOf, writeOf } from './open-store.ts'
 import { temporaryLevel } from './temporary-level.ts'
 
@@ -45,6 +45,49 @@ describe('a LevelDB', () => {
       { sync: true }
     )
     assert.deepEqual(database.getSync(key), Buffer.of(2))
+  })
+
+  test('has all batches in synced tables before one that is synced, not only in its log', async (t) => {
+    const { directory, database } = await temporaryLevel(t, 4 * 1024 * 1024)
+    const rows = Array.from({ length: 100 }, (_, i) => Buffer.of(1, i))
+    for (const key of rows) {
+      await database.batch([{ type: 'put', key, value: key }], { sync: false })
+    }
+    await database.batch([{ type: 'put', key: Buffer.of(2), value: Buffer.of(2) }], { sync: true })
+    const left = await mkdtemp(join(tmpdir(), 'anneal-level-'))
+    t.after(() => rm(left, { recursive: true, force: true }))
+    await cp(directory, left, { recursive: true })
+    for (const name of await readdir(left)) {
+      if (name.endsWith('.log')) await truncate(join(left, name))
+    }
+    const after = await openLevel(left, options)
+    t.after(() => after.close())
+    assert.equal((await after.slice(Buffer.of(1), Buffer.of(2), 1000)).length, rows.length)
+  })
+
+  test('that opens with a table which cannot be read is explained where somebody reads', async (t) => {
+    const { directory, database } = await temporaryLevel(t, 64 * 1024)
+    const value = Buffer.alloc(1000, 1)
+    for (let i = 0; i < 100; i++) {
+      await database.batch([{ type: 'put', key: Buffer.of(1, i), value }], { sync: true })
+    }
+    const left = await mkdtemp(join(tmpdir(), 'anneal-level-'))
+    t.after(() => rm(left, { recursive: true, force: true }))
+    await cp(directory, left, { recursive: true })
+    const tables = (await readdir(left)).filter((name) => name.endsWith('.ldb'))
+    assert.ok(tables.length > 0)
+    for (const name of tables) await truncate(join(left, name))
+    const opened = await openLevel(left, options)
+    t.after(() => opened.close())
+    const thrown = await opened.slice(Buffer.of(0), Buffer.of(9), 1000).then(
+      () => null,
+      (error: unknown) => error
+    )
+    const explained = explainFirstReads(left, thrown)
+    assert.ok(explained instanceof AnnealError)
+    assert.match(explained.message, /\.ldb: .*Move the directory away/)
+    const other = new Error('something else')
+    assert.equal(explainFirstReads(left, other), other)
   })
 
   test('in use by another is refused with what to do', async (t) => {

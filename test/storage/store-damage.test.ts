@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { partitionRange } from '../../storage/keys.ts'
+import { inlineValueBytesMax } from '../../core/limits.ts'
+import { partitionRange, valueRowKey } from '../../storage/keys.ts'
 import { DamagedRowError } from '../../storage/store.ts'
 import { keyOf, memoryDatabase, openStore, put, take, valuesOf, writeOf } from './open-store.ts'
 
@@ -81,5 +82,23 @@ describe('a damaged row', () => {
     const { store, told } = await openStore(failing)
     assert.throws(() => store.read(key), DamagedRowError)
     assert.match(told.damage[0]?.reason ?? '', /block checksum mismatch/)
+  })
+})
+
+describe('a damaged value that is kept apart', () => {
+  test('is given up where no copy of it arrives, and its row can be read again', async () => {
+    const database = await memoryDatabase()
+    const { store, settle } = await openStore(database)
+    const large = Buffer.alloc(inlineValueBytesMax + 1, 'x')
+    const { version: lost } = put(store, key, writeOf(large)).result
+    put(store, key, writeOf('sibling'))
+    await settle()
+    await database.batch([{ type: 'del', key: valueRowKey(key, lost.dot) }], { sync: true })
+    assert.throws(() => store.withValues(key, store.read(key)?.versions ?? []), DamagedRowError)
+    assert.throws(() => store.read(key), DamagedRowError)
+    store.mutate(key, () => ({ next: null, result: null }))
+    assert.equal(store.read(key)?.versions.length, 1)
+    await settle()
+    assert.deepEqual(valuesOf(store, key), ['sibling'])
   })
 })
