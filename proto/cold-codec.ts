@@ -2,26 +2,44 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { DecodeError } from '../core/errors.ts'
 import { decodeDocument, encodeDocument } from './document-codec.ts'
 import type {
+  Consulted,
+  ConsultRequest,
   Gossiped,
   GossipRequest,
   Inspected,
   InspectRequest,
   KeysListed,
   ListKeysRequest,
+  Reported,
+  ReportRequest,
   Request,
   Response
 } from './frames.ts'
 import {
+  ConsultedSchema,
+  ConsultSchema,
   GossipedSchema,
   GossipSchema,
   InspectedSchema,
   InspectSchema,
   KeysListedSchema,
-  ListKeysSchema
+  ListKeysSchema,
+  ReportedSchema,
+  ReportSchema
 } from './gen/anneal/peer/v1/peer_pb.ts'
 
 /** Bodies that are sent now and then: mapped by the generated code. */
-type ColdBody = InspectRequest | Inspected | ListKeysRequest | KeysListed | GossipRequest | Gossiped
+type ColdBody =
+  | InspectRequest
+  | Inspected
+  | ListKeysRequest
+  | KeysListed
+  | GossipRequest
+  | Gossiped
+  | ConsultRequest
+  | Consulted
+  | ReportRequest
+  | Reported
 
 export function encodeColdBody(body: ColdBody): Uint8Array {
   switch (body.kind) {
@@ -60,6 +78,28 @@ export function encodeColdBody(body: ColdBody): Uint8Array {
         GossipedSchema,
         create(GossipedSchema, { document: encodeDocument(body.document) })
       )
+    case 'consult': {
+      const { bucket, key, dots } = body
+      return toBinary(ConsultSchema, create(ConsultSchema, { bucket, key, dots }))
+    }
+    case 'consulted': {
+      const { opinions, watermark } = body
+      return toBinary(ConsultedSchema, create(ConsultedSchema, { opinions, watermark }))
+    }
+    case 'report': {
+      const { live, settledName, settled, watermarks, wanted } = body
+      return toBinary(
+        ReportSchema,
+        create(ReportSchema, { live, settledName, settled, watermarks, wanted })
+      )
+    }
+    case 'reported': {
+      const { live, settledName, settled, watermarks, content } = body
+      return toBinary(
+        ReportedSchema,
+        create(ReportedSchema, { live, settledName, settled, watermarks, content })
+      )
+    }
   }
 }
 
@@ -99,6 +139,22 @@ function decodeBody(kind: ColdBody['kind'], bytes: Uint8Array): Request | Respon
       const { document } = fromBinary(GossipedSchema, bytes)
       if (document === undefined) throw new DecodeError('gossip without a document')
       return { kind, document: decodeDocument(document) }
+    }
+    case 'consult': {
+      const { bucket, key, dots } = fromBinary(ConsultSchema, bytes)
+      return { kind, bucket, key, dots }
+    }
+    case 'consulted': {
+      const { opinions, watermark } = fromBinary(ConsultedSchema, bytes)
+      return { kind, opinions, watermark }
+    }
+    case 'report': {
+      const { live, settledName, settled, watermarks, wanted } = fromBinary(ReportSchema, bytes)
+      return { kind, live, settledName, settled, watermarks, wanted }
+    }
+    case 'reported': {
+      const { live, settledName, settled, watermarks, content } = fromBinary(ReportedSchema, bytes)
+      return { kind, live, settledName, settled, watermarks, content }
     }
   }
 }

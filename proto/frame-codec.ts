@@ -2,6 +2,7 @@ import { ByteWriter } from '../core/bytes.ts'
 import { DecodeError, type ErrorCode, errorStatus } from '../core/errors.ts'
 import { decodeColdBody, encodeColdBody } from './cold-codec.ts'
 import type {
+  Acknowledged,
   Coordinated,
   CoordinateRequest,
   Failure,
@@ -10,8 +11,15 @@ import type {
   ReadRequest,
   ReplicateRequest,
   Request,
-  Response
+  Response,
+  StoreHintRequest
 } from './frames.ts'
+import {
+  decodeReconcile,
+  decodeReconciled,
+  encodeReconcile,
+  encodeReconciled
+} from './reconcile-body-codec.ts'
 import {
   FieldReader,
   noBytes,
@@ -36,6 +44,10 @@ export const bodyField = {
   inspect: 7,
   listKeys: 8,
   gossip: 9,
+  reconcile: 10,
+  storeHint: 11,
+  consult: 12,
+  report: 13,
   pong: 20,
   readReply: 21,
   acknowledged: 22,
@@ -43,6 +55,9 @@ export const bodyField = {
   inspected: 24,
   keysListed: 25,
   gossiped: 26,
+  reconciled: 27,
+  consulted: 28,
+  reported: 29,
   failure: 30
 } as const satisfies Record<(Request | Response)['kind'], number>
 
@@ -110,8 +125,14 @@ function encodeBody(body: Request | Response): Uint8Array {
       return encodeReadReply(body)
     case 'replicate':
       return encodeReplicate(body)
+    case 'storeHint':
+      return encodeStoreHint(body)
+    case 'reconcile':
+      return encodeReconcile(body)
+    case 'reconciled':
+      return encodeReconciled(body)
     case 'acknowledged':
-      return noBytes
+      return body.quarantined.length === 0 ? noBytes : encodeAcknowledged(body)
     case 'coordinate':
       return encodeCoordinate(body)
     case 'coordinated':
@@ -134,8 +155,14 @@ function decodeBody(kind: Kind, bytes: Buffer): Request | Response {
       return decodeReadReply(bytes)
     case 'replicate':
       return decodeReplicate(bytes)
+    case 'storeHint':
+      return decodeStoreHint(bytes)
+    case 'reconcile':
+      return decodeReconcile(bytes)
+    case 'reconciled':
+      return decodeReconciled(bytes)
     case 'acknowledged':
-      return acknowledged
+      return bytes.length === 0 ? acknowledged : decodeAcknowledged(bytes)
     case 'coordinate':
       return decodeCoordinate(bytes)
     case 'coordinated':
@@ -147,7 +174,22 @@ function decodeBody(kind: Kind, bytes: Buffer): Request | Response {
   }
 }
 
-const acknowledged = { kind: 'acknowledged' } as const
+export const acknowledged: Acknowledged = { kind: 'acknowledged', quarantined: noBytes }
+
+function encodeAcknowledged({ quarantined }: Acknowledged): Buffer {
+  const writer = new ByteWriter(16 + quarantined.length)
+  writeBytes(writer, 1, quarantined)
+  return writer.finish()
+}
+
+function decodeAcknowledged(bytes: Buffer): Acknowledged {
+  const fields = new FieldReader(bytes)
+  let quarantined = noBytes
+  for (let field = fields.next(); field !== 0; field = fields.next()) {
+    if (field === 1) quarantined = fields.bytes()
+  }
+  return { kind: 'acknowledged', quarantined }
+}
 
 function encodeHeartbeat(documentDigest: string, acceptsWrites: boolean): Buffer {
   const writer = new ByteWriter(64)
@@ -172,12 +214,26 @@ function encodeRead(body: ReadRequest): Buffer {
   writeBytes(writer, 1, body.bucket)
   writeBytes(writer, 2, body.key)
   writeBytes(writer, 3, body.objectHash)
+  writeBool(writer, 4, body.standIn)
   return writer.finish()
 }
 
 function decodeRead(bytes: Buffer): ReadRequest {
-  const { bucket, key, third } = decodeKeyAndBytes(bytes)
-  return { kind: 'read', bucket, key, objectHash: third }
+  const fields = new FieldReader(bytes)
+  const body = {
+    kind: 'read' as const,
+    bucket: noBytes,
+    key: noBytes,
+    objectHash: noBytes,
+    standIn: false
+  }
+  for (let field = fields.next(); field !== 0; field = fields.next()) {
+    if (field === 1) body.bucket = fields.bytes()
+    else if (field === 2) body.key = fields.bytes()
+    else if (field === 3) body.objectHash = fields.bytes()
+    else if (field === 4) body.standIn = fields.bool()
+  }
+  return body
 }
 
 function encodeReadReply(body: ReadReply): Buffer {
@@ -186,6 +242,7 @@ function encodeReadReply(body: ReadReply): Buffer {
   writeBytes(writer, 2, body.object)
   writeBool(writer, 3, body.useBulk)
   writeBool(writer, 4, body.damaged)
+  writeBytes(writer, 5, body.watermark)
   return writer.finish()
 }
 
@@ -195,13 +252,15 @@ function decodeReadReply(bytes: Buffer): ReadReply {
   let object: Buffer = noBytes
   let useBulk = false
   let damaged = false
+  let watermark = noBytes
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) same = fields.bool()
     else if (field === 2) object = fields.bytes()
     else if (field === 3) useBulk = fields.bool()
     else if (field === 4) damaged = fields.bool()
+    else if (field === 5) watermark = fields.bytes()
   }
-  return { kind: 'readReply', same, object, useBulk, damaged }
+  return { kind: 'readReply', same, object, useBulk, damaged, watermark }
 }
 
 function encodeReplicate(body: ReplicateRequest): Buffer {
@@ -209,25 +268,50 @@ function encodeReplicate(body: ReplicateRequest): Buffer {
   writeBytes(writer, 1, body.bucket)
   writeBytes(writer, 2, body.key)
   writeBytes(writer, 3, body.object)
+  writeBool(writer, 4, body.synced)
   return writer.finish()
 }
 
 function decodeReplicate(bytes: Buffer): ReplicateRequest {
-  const { bucket, key, third } = decodeKeyAndBytes(bytes)
-  return { kind: 'replicate', bucket, key, object: third }
-}
-
-function decodeKeyAndBytes(bytes: Buffer): { bucket: Buffer; key: Buffer; third: Buffer } {
   const fields = new FieldReader(bytes)
   let bucket: Buffer = noBytes
   let key: Buffer = noBytes
-  let third: Buffer = noBytes
+  let object: Buffer = noBytes
+  let synced = false
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) bucket = fields.bytes()
     else if (field === 2) key = fields.bytes()
-    else if (field === 3) third = fields.bytes()
+    else if (field === 3) object = fields.bytes()
+    else if (field === 4) synced = fields.bool()
   }
-  return { bucket, key, third }
+  return { kind: 'replicate', bucket, key, object, synced }
+}
+
+function encodeStoreHint(body: StoreHintRequest): Buffer {
+  const writer = new ByteWriter(64 + body.bucket.length + body.key.length + body.object.length)
+  writeBytes(writer, 1, body.bucket)
+  writeBytes(writer, 2, body.key)
+  writeBytes(writer, 3, body.object)
+  writeString(writer, 4, body.target)
+  return writer.finish()
+}
+
+function decodeStoreHint(bytes: Buffer): StoreHintRequest {
+  const fields = new FieldReader(bytes)
+  const body = {
+    kind: 'storeHint' as const,
+    bucket: noBytes,
+    key: noBytes,
+    object: noBytes,
+    target: ''
+  }
+  for (let field = fields.next(); field !== 0; field = fields.next()) {
+    if (field === 1) body.bucket = fields.bytes()
+    else if (field === 2) body.key = fields.bytes()
+    else if (field === 3) body.object = fields.bytes()
+    else if (field === 4) body.target = fields.string()
+  }
+  return body
 }
 
 function encodeCoordinate(body: CoordinateRequest): Buffer {
@@ -250,6 +334,8 @@ function encodeCoordinate(body: CoordinateRequest): Buffer {
   writeString(writer, 11, body.writeQuorum)
   writeUint(writer, 12, body.timeoutMs)
   writeBool(writer, 13, body.returnObject)
+  writeBool(writer, 14, body.strict)
+  writeBool(writer, 15, body.asFallback)
   return writer.finish()
 }
 
@@ -270,7 +356,9 @@ function decodeCoordinate(bytes: Buffer): CoordinateRequest {
     coversAllHeld: false,
     writeQuorum: '',
     timeoutMs: 0,
-    returnObject: false
+    returnObject: false,
+    strict: false,
+    asFallback: false
   }
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) body.bucket = fields.bytes()
@@ -286,6 +374,8 @@ function decodeCoordinate(bytes: Buffer): CoordinateRequest {
     else if (field === 11) body.writeQuorum = fields.string()
     else if (field === 12) body.timeoutMs = fields.uint()
     else if (field === 13) body.returnObject = fields.bool()
+    else if (field === 14) body.strict = fields.bool()
+    else if (field === 15) body.asFallback = fields.bool()
   }
   return body
 }
@@ -309,6 +399,7 @@ function encodeCoordinated(body: Coordinated): Buffer {
   writeUint(writer, 4, body.answered)
   writeUint(writer, 5, body.asked)
   writeBytes(writer, 6, body.object)
+  writeUint(writer, 7, body.hinted)
   return writer.finish()
 }
 
@@ -321,7 +412,8 @@ function decodeCoordinated(bytes: Buffer): Coordinated {
     contentHash: noBytes,
     answered: 0,
     asked: 0,
-    object: noBytes
+    object: noBytes,
+    hinted: 0
   }
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) body.context = fields.bytes()
@@ -330,6 +422,7 @@ function decodeCoordinated(bytes: Buffer): Coordinated {
     else if (field === 4) body.answered = fields.uint()
     else if (field === 5) body.asked = fields.uint()
     else if (field === 6) body.object = fields.bytes()
+    else if (field === 7) body.hinted = fields.uint()
   }
   return body
 }

@@ -7,10 +7,14 @@ export type Request =
   | Ping
   | ReadRequest
   | ReplicateRequest
+  | ReconcileRequest
+  | StoreHintRequest
   | CoordinateRequest
   | InspectRequest
   | ListKeysRequest
   | GossipRequest
+  | ConsultRequest
+  | ReportRequest
 
 export type Response =
   | Pong
@@ -20,6 +24,9 @@ export type Response =
   | Inspected
   | KeysListed
   | Gossiped
+  | Reconciled
+  | Consulted
+  | Reported
   | Failure
 
 export interface Frame<Body extends Request | Response = Request | Response> {
@@ -47,6 +54,8 @@ export interface ReadRequest {
   readonly key: Uint8Array
   /** Empty where the asking side holds nothing. */
   readonly objectHash: Uint8Array
+  /** Asks not a replica but a stand-in, for what it keeps of the key for others. */
+  readonly standIn: boolean
 }
 
 export interface ReadReply {
@@ -58,6 +67,8 @@ export interface ReadReply {
   readonly useBulk: boolean
   /** The replica holds something that it cannot read any more, and needs a copy. */
   readonly damaged: boolean
+  /** Name of the replica's watermark of the partition; empty where it has none, and where `same`. */
+  readonly watermark: Uint8Array
 }
 
 export interface ReplicateRequest {
@@ -65,10 +76,22 @@ export interface ReplicateRequest {
   readonly bucket: Uint8Array
   readonly key: Uint8Array
   readonly object: Uint8Array
+  /** To be acknowledged only once it outlives a power failure, since the sender is about to forget it. */
+  readonly synced: boolean
+}
+
+export interface StoreHintRequest {
+  readonly kind: 'storeHint'
+  readonly bucket: Uint8Array
+  readonly key: Uint8Array
+  readonly object: Uint8Array
+  readonly target: string
 }
 
 export interface Acknowledged {
   readonly kind: 'acknowledged'
+  /** Dots, as `encodeDots` writes them, of versions that were put into quarantine instead. */
+  readonly quarantined: Uint8Array
 }
 
 export interface CoordinateRequest {
@@ -86,6 +109,10 @@ export interface CoordinateRequest {
   readonly writeQuorum: string
   readonly timeoutMs: number
   readonly returnObject: boolean
+  /** Only replicas count, nobody stands in for them. */
+  readonly strict: boolean
+  /** No replica can be reached: the receiver coordinates in place of one. */
+  readonly asFallback: boolean
 }
 
 export interface Coordinated {
@@ -96,6 +123,8 @@ export interface Coordinated {
   readonly answered: number
   readonly asked: number
   readonly object: Uint8Array
+  /** How many of those that answered stood in for a replica. */
+  readonly hinted: number
 }
 
 export interface InspectRequest {
@@ -141,6 +170,53 @@ export interface GossipRequest {
 export interface Gossiped {
   readonly kind: 'gossiped'
   readonly document: ClusterDocument
+}
+
+export interface ConsultRequest {
+  readonly kind: 'consult'
+  readonly bucket: Uint8Array
+  readonly key: Uint8Array
+  readonly dots: Uint8Array
+}
+
+export interface Consulted {
+  readonly kind: 'consulted'
+  /** One byte for each dot. */
+  readonly opinions: Uint8Array
+  /** What the replica can answer for in the partition. */
+  readonly watermark: Uint8Array
+}
+
+export interface ReportRequest {
+  readonly kind: 'report'
+  readonly live: Uint8Array
+  readonly settledName: Uint8Array
+  readonly settled: Uint8Array
+  readonly watermarks: Uint8Array
+  readonly wanted: Uint8Array
+}
+
+export interface Reported {
+  readonly kind: 'reported'
+  readonly live: Uint8Array
+  readonly settledName: Uint8Array
+  readonly settled: Uint8Array
+  readonly watermarks: Uint8Array
+  readonly content: Uint8Array
+}
+
+export interface ReconcileRequest {
+  readonly kind: 'reconcile'
+  /** 8 random bytes. */
+  readonly session: Uint8Array
+  /** 0: nothing is remembered of it. */
+  readonly number: number
+  readonly payload: Uint8Array
+}
+
+export interface Reconciled {
+  readonly kind: 'reconciled'
+  readonly payload: Uint8Array
 }
 
 export interface Failure {

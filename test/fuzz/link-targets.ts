@@ -64,7 +64,7 @@ function answerTo(request: Request): Response {
     case 'replicate':
       try {
         decodeForeignObject(request.object)
-        return { kind: 'acknowledged' }
+        return { kind: 'acknowledged', quarantined: new Uint8Array() }
       } catch (thrown) {
         if (!(thrown instanceof DecodeError)) throw thrown
         return { kind: 'failure', code: 'bad_request', message: thrown.message }

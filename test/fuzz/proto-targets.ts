@@ -46,7 +46,18 @@ export function framesTarget(seed: string): FuzzTarget {
   return { name: 'frames', corpus, donors: corpus, mutate: mutateFields, run }
 }
 
-const kinds = ['inspect', 'inspected', 'listKeys', 'keysListed', 'gossip', 'gossiped'] as const
+const kinds = [
+  'inspect',
+  'inspected',
+  'listKeys',
+  'keysListed',
+  'gossip',
+  'gossiped',
+  'consult',
+  'consulted',
+  'report',
+  'reported'
+] as const
 type ColdKind = (typeof kinds)[number]
 type ColdBody = Extract<Request | Response, { kind: ColdKind }>
 

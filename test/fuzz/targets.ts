@@ -2,6 +2,7 @@ import type { FuzzTarget } from './fuzz-target.ts'
 import { acceptorHandshakeTarget, dialerHandshakeTarget } from './handshake-targets.ts'
 import { peerAcceptorTarget, peerLinkTarget } from './link-targets.ts'
 import { coldBodyTarget, documentTarget, framesTarget, handshakeTarget } from './proto-targets.ts'
+import { reconcileQuestionTarget, reconcileReplyTarget } from './reconcile-targets.ts'
 import {
   identityTarget,
   objectKeyTarget,
@@ -16,6 +17,7 @@ import {
   tokenContentTarget,
   tokenTarget
 } from './text-targets.ts'
+import { watermarkTarget } from './watermark-targets.ts'
 
 /** Everything that reads bytes or text from outside, each made for a seed that its corpus is drawn from. */
 export const targets: Readonly<Record<string, (seed: string) => FuzzTarget>> = {
@@ -32,6 +34,9 @@ export const targets: Readonly<Record<string, (seed: string) => FuzzTarget>> = {
   'dialer-handshake': dialerHandshakeTarget,
   'peer-acceptor': peerAcceptorTarget,
   'peer-link': peerLinkTarget,
+  'reconcile-question': reconcileQuestionTarget,
+  'reconcile-reply': reconcileReplyTarget,
+  watermark: watermarkTarget,
   token: tokenTarget,
   'token-content': tokenContentTarget,
   cursor: cursorTarget,

@@ -35,13 +35,32 @@ const failureCodes = fc.constantFrom<ErrorCode | 'epoch'>(
 export const hotBodies: fc.Arbitrary<Request | Response> = fc.oneof(
   fc.record({ kind: kind('ping'), documentDigest: text, acceptsWrites: bool }, plain),
   fc.record({ kind: kind('pong'), documentDigest: text, acceptsWrites: bool }, plain),
-  fc.record({ kind: kind('read'), bucket: bytes, key: bytes, objectHash: bytes }, plain),
   fc.record(
-    { kind: kind('readReply'), same: bool, object: bytes, useBulk: bool, damaged: bool },
+    { kind: kind('read'), bucket: bytes, key: bytes, objectHash: bytes, standIn: bool },
     plain
   ),
-  fc.record({ kind: kind('replicate'), bucket: bytes, key: bytes, object: bytes }, plain),
-  fc.record({ kind: kind('acknowledged') }, plain),
+  fc.record(
+    {
+      kind: kind('readReply'),
+      same: bool,
+      object: bytes,
+      useBulk: bool,
+      damaged: bool,
+      watermark: bytes
+    },
+    plain
+  ),
+  fc.record(
+    { kind: kind('replicate'), bucket: bytes, key: bytes, object: bytes, synced: bool },
+    plain
+  ),
+  fc.record(
+    { kind: kind('storeHint'), bucket: bytes, key: bytes, object: bytes, target: text },
+    plain
+  ),
+  fc.record({ kind: kind('acknowledged'), quarantined: bytes }, plain),
+  fc.record({ kind: kind('reconcile'), session: bytes, number: uint64, payload: bytes }, plain),
+  fc.record({ kind: kind('reconciled'), payload: bytes }, plain),
   fc.record(
     {
       kind: kind('coordinate'),
@@ -57,7 +76,9 @@ export const hotBodies: fc.Arbitrary<Request | Response> = fc.oneof(
       coversAllHeld: bool,
       writeQuorum: text,
       timeoutMs: uint32,
-      returnObject: bool
+      returnObject: bool,
+      strict: bool,
+      asFallback: bool
     },
     plain
   ),
@@ -69,7 +90,8 @@ export const hotBodies: fc.Arbitrary<Request | Response> = fc.oneof(
       contentHash: bytes,
       answered: uint32,
       asked: uint32,
-      object: bytes
+      object: bytes,
+      hinted: uint32
     },
     plain
   ),
@@ -102,7 +124,31 @@ export const coldBodies: fc.Arbitrary<Request | Response> = fc.oneof(
     plain
   ),
   fc.record({ kind: kind('gossip'), document: fc.option(documents) }, plain),
-  fc.record({ kind: kind('gossiped'), document: documents }, plain)
+  fc.record({ kind: kind('gossiped'), document: documents }, plain),
+  fc.record({ kind: kind('consult'), bucket: bytes, key: bytes, dots: bytes }, plain),
+  fc.record({ kind: kind('consulted'), opinions: bytes, watermark: bytes }, plain),
+  fc.record(
+    {
+      kind: kind('report'),
+      live: bytes,
+      settledName: bytes,
+      settled: bytes,
+      watermarks: bytes,
+      wanted: bytes
+    },
+    plain
+  ),
+  fc.record(
+    {
+      kind: kind('reported'),
+      live: bytes,
+      settledName: bytes,
+      settled: bytes,
+      watermarks: bytes,
+      content: bytes
+    },
+    plain
+  )
 )
 
 export const framesOf = (bodies: fc.Arbitrary<Request | Response>): fc.Arbitrary<Frame> =>
@@ -127,8 +173,14 @@ function bodyToGenerated(
       return { case: 'readReply', value: body }
     case 'replicate':
       return { case: 'replicate', value: body }
+    case 'storeHint':
+      return { case: 'storeHint', value: body }
+    case 'reconcile':
+      return { case: 'reconcile', value: { ...body, number: BigInt(body.number) } }
+    case 'reconciled':
+      return { case: 'reconciled', value: body }
     case 'acknowledged':
-      return { case: 'acknowledged', value: {} }
+      return { case: 'acknowledged', value: body }
     case 'coordinate': {
       const meta = body.meta.map(([name, value]) => ({ name, value }))
       const times = { ttlMs: BigInt(body.ttlMs), contextTimeMs: BigInt(body.contextTimeMs) }

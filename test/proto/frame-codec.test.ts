@@ -195,7 +195,11 @@ describe('bytes that are no message', () => {
   })
 
   test('text that is not UTF-8 is refused, as the generated code refuses it', () => {
-    const valid = encodeFrame({ id: 1, epoch: '', body: { kind: 'acknowledged' } })
+    const valid = encodeFrame({
+      id: 1,
+      epoch: '',
+      body: { kind: 'acknowledged', quarantined: new Uint8Array() }
+    })
     const frame = Buffer.concat([valid, Buffer.of(18, 2, 0xc3, 0x28)])
     assert.throws(() => fromBinary(FrameSchema, frame))
     assert.throws(() => decodeOne(frame), DecodeError)

@@ -82,7 +82,11 @@ describe('a handshake', () => {
   })
 
   test('is not what a message of frames is', () => {
-    const frame = encodeFrame({ id: 1, epoch: 'e', body: { kind: 'acknowledged' } })
+    const frame = encodeFrame({
+      id: 1,
+      epoch: 'e',
+      body: { kind: 'acknowledged', quarantined: new Uint8Array() }
+    })
     assert.throws(() => decodeHandshake(encodeLinkMessage([frame])), DecodeError)
     assert.throws(() => decodeHandshake(Buffer.alloc(0)), DecodeError)
   })

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file anneal/peer/v1/peer.proto.
  */
 export const file_anneal_peer_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Chlhbm5lYWwvcGVlci92MS9wZWVyLnByb3RvEg5hbm5lYWwucGVlci52MSJiCgtMaW5rTWVzc2FnZRIlCgZmcmFtZXMYASADKAsyFS5hbm5lYWwucGVlci52MS5GcmFtZRIsCgloYW5kc2hha2UYAiABKAsyGS5hbm5lYWwucGVlci52MS5IYW5kc2hha2Ui6QEKCUhhbmRzaGFrZRImCgVoZWxsbxgBIAEoCzIVLmFubmVhbC5wZWVyLnYxLkhlbGxvSAASKgoHd2VsY29tZRgCIAEoCzIXLmFubmVhbC5wZWVyLnYxLldlbGNvbWVIABImCgVwcm9vZhgDIAEoCzIVLmFubmVhbC5wZWVyLnYxLlByb29mSAASLAoIYWNjZXB0ZWQYBCABKAsyGC5hbm5lYWwucGVlci52MS5BY2NlcHRlZEgAEioKB3JlZnVzZWQYBSABKAsyFy5hbm5lYWwucGVlci52MS5SZWZ1c2VkSABCBgoEc3RlcCKNAQoFSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIUCgxjbHVzdGVyX25hbWUYAiABKAkSEgoKcGFydGl0aW9ucxgDIAEoDRIPCgdub2RlX2lkGAQgASgJEg8KB3JlbGVhc2UYBSABKAkSDQoFbm9uY2UYBiABKAwSDwoHcHJvY2VzcxgHIAEoDCI+CgdXZWxjb21lEiQKBWhlbGxvGAEgASgLMhUuYW5uZWFsLnBlZXIudjEuSGVsbG8SDQoFcHJvb2YYAiABKAwiFgoFUHJvb2YSDQoFcHJvb2YYASABKAwiCgoIQWNjZXB0ZWQiJwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJEg4KBmRldGFpbBgCIAEoCSLbBQoFRnJhbWUSCgoCaWQYASABKAQSDQoFZXBvY2gYAiABKAkSJAoEcGluZxgDIAEoCzIULmFubmVhbC5wZWVyLnYxLlBpbmdIABIkCgRyZWFkGAQgASgLMhQuYW5uZWFsLnBlZXIudjEuUmVhZEgAEi4KCXJlcGxpY2F0ZRgFIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlcGxpY2F0ZUgAEjAKCmNvb3JkaW5hdGUYBiABKAsyGi5hbm5lYWwucGVlci52MS5Db29yZGluYXRlSAASKgoHaW5zcGVjdBgHIAEoCzIXLmFubmVhbC5wZWVyLnYxLkluc3BlY3RIABItCglsaXN0X2tleXMYCCABKAsyGC5hbm5lYWwucGVlci52MS5MaXN0S2V5c0gAEigKBmdvc3NpcBgJIAEoCzIWLmFubmVhbC5wZWVyLnYxLkdvc3NpcEgAEiQKBHBvbmcYFCABKAsyFC5hbm5lYWwucGVlci52MS5Qb25nSAASLwoKcmVhZF9yZXBseRgVIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlYWRSZXBseUgAEjQKDGFja25vd2xlZGdlZBgWIAEoCzIcLmFubmVhbC5wZWVyLnYxLkFja25vd2xlZGdlZEgAEjIKC2Nvb3JkaW5hdGVkGBcgASgLMhsuYW5uZWFsLnBlZXIudjEuQ29vcmRpbmF0ZWRIABIuCglpbnNwZWN0ZWQYGCABKAsyGS5hbm5lYWwucGVlci52MS5JbnNwZWN0ZWRIABIxCgtrZXlzX2xpc3RlZBgZIAEoCzIaLmFubmVhbC5wZWVyLnYxLktleXNMaXN0ZWRIABIsCghnb3NzaXBlZBgaIAEoCzIYLmFubmVhbC5wZWVyLnYxLkdvc3NpcGVkSAASKgoHZmFpbHVyZRgeIAEoCzIXLmFubmVhbC5wZWVyLnYxLkZhaWx1cmVIAEIGCgRib2R5IjcKBFBpbmcSFwoPZG9jdW1lbnRfZGlnZXN0GAEgASgJEhYKDmFjY2VwdHNfd3JpdGVzGAIgASgIIjcKBFBvbmcSFwoPZG9jdW1lbnRfZGlnZXN0GAEgASgJEhYKDmFjY2VwdHNfd3JpdGVzGAIgASgIIjgKBFJlYWQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBITCgtvYmplY3RfaGFzaBgDIAEoDCJMCglSZWFkUmVwbHkSDAoEc2FtZRgBIAEoCBIOCgZvYmplY3QYAiABKAwSEAoIdXNlX2J1bGsYAyABKAgSDwoHZGFtYWdlZBgEIAEoCCI4CglSZXBsaWNhdGUSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBIOCgZvYmplY3QYAyABKAwiDgoMQWNrbm93bGVkZ2VkIpkCCgpDb29yZGluYXRlEg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwSEQoJdG9tYnN0b25lGAMgASgIEg0KBXZhbHVlGAQgASgMEhQKDGNvbnRlbnRfdHlwZRgFIAEoCRIiCgRtZXRhGAYgAygLMhQuYW5uZWFsLnBlZXIudjEuTWV0YRIOCgZ0dGxfbXMYByABKAQSDwoHY29udGV4dBgIIAEoDBIXCg9jb250ZXh0X3RpbWVfbXMYCSABKAQSFwoPY292ZXJzX2FsbF9oZWxkGAogASgIEhQKDHdyaXRlX3F1b3J1bRgLIAEoCRISCgp0aW1lb3V0X21zGAwgASgNEhUKDXJldHVybl9vYmplY3QYDSABKAgiIwoETWV0YRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIn4KC0Nvb3JkaW5hdGVkEg8KB2NvbnRleHQYASABKAwSFwoPY29udGV4dF90aW1lX21zGAIgASgEEhQKDGNvbnRlbnRfaGFzaBgDIAEoDBIQCghhbnN3ZXJlZBgEIAEoDRINCgVhc2tlZBgFIAEoDRIOCgZvYmplY3QYBiABKAwiJgoHSW5zcGVjdBIOCgZidWNrZXQYASABKAwSCwoDa2V5GAIgASgMIioKCUluc3BlY3RlZBINCgVzdGF0ZRgBIAEoCRIOCgZvYmplY3QYAiABKAwiWgoITGlzdEtleXMSDgoGYnVja2V0GAEgASgMEg4KBnByZWZpeBgCIAEoDBIRCglwYXJ0aXRpb24YAyABKA0SDAoEZnJvbRgEIAEoDBINCgVsaW1pdBgFIAEoDSJDCgpLZXlzTGlzdGVkEicKBGtleXMYASADKAsyGS5hbm5lYWwucGVlci52MS5MaXN0ZWRLZXkSDAoEbmV4dBgCIAEoDCJICglMaXN0ZWRLZXkSCwoDa2V5GAEgASgMEhMKC29iamVjdF9oYXNoGAIgASgMEgwKBGxpdmUYAyABKAgSCwoDcm93GAQgASgMIjsKBkdvc3NpcBIxCghkb2N1bWVudBgBIAEoCzIfLmFubmVhbC5wZWVyLnYxLkNsdXN0ZXJEb2N1bWVudCI9CghHb3NzaXBlZBIxCghkb2N1bWVudBgBIAEoCzIfLmFubmVhbC5wZWVyLnYxLkNsdXN0ZXJEb2N1bWVudCJzCg9DbHVzdGVyRG9jdW1lbnQSJwoHbWVtYmVycxgBIAMoCzIWLmFubmVhbC5wZWVyLnYxLk1lbWJlchInCgdidWNrZXRzGAIgAygLMhYuYW5uZWFsLnBlZXIudjEuQnVja2V0Eg4KBnNlYWxlZBgDIAEoCCKlAQoGTWVtYmVyEgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDQoFc3RhdGUYAyABKAkSDAoEaHR0cBgEIAEoCRIMCgRwZWVyGAUgASgJEgwKBHpvbmUYBiABKAkSDgoGcmVnaW9uGAcgASgJEg4KBndlaWdodBgIIAEoDRIRCglqb2luZWRfYXQYCSABKAQSEgoKcmVtb3ZlZF9hdBgKIAEoBCJtCgZCdWNrZXQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg4KBndyaXRlchgDIAEoCRI0Cgpwcm9wZXJ0aWVzGAQgASgLMiAuYW5uZWFsLnBlZXIudjEuQnVja2V0UHJvcGVydGllcyJ6ChBCdWNrZXRQcm9wZXJ0aWVzEhAKCGNvbmZsaWN0GAEgASgJEhgKC3R0bF9zZWNvbmRzGAIgASgESACIAQESDgoBchgDIAEoCUgBiAEBEg4KAXcYBCABKAlIAogBAUIOCgxfdHRsX3NlY29uZHNCBAoCX3JCBAoCX3ciKAoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkyVAoIUGVlckxpbmsSSAoIRXhjaGFuZ2USGy5hbm5lYWwucGVlci52MS5MaW5rTWVzc2FnZRobLmFubmVhbC5wZWVyLnYxLkxpbmtNZXNzYWdlKAEwAWIGcHJvdG8z");
+  fileDesc("Chlhbm5lYWwvcGVlci92MS9wZWVyLnByb3RvEg5hbm5lYWwucGVlci52MSJiCgtMaW5rTWVzc2FnZRIlCgZmcmFtZXMYASADKAsyFS5hbm5lYWwucGVlci52MS5GcmFtZRIsCgloYW5kc2hha2UYAiABKAsyGS5hbm5lYWwucGVlci52MS5IYW5kc2hha2Ui6QEKCUhhbmRzaGFrZRImCgVoZWxsbxgBIAEoCzIVLmFubmVhbC5wZWVyLnYxLkhlbGxvSAASKgoHd2VsY29tZRgCIAEoCzIXLmFubmVhbC5wZWVyLnYxLldlbGNvbWVIABImCgVwcm9vZhgDIAEoCzIVLmFubmVhbC5wZWVyLnYxLlByb29mSAASLAoIYWNjZXB0ZWQYBCABKAsyGC5hbm5lYWwucGVlci52MS5BY2NlcHRlZEgAEioKB3JlZnVzZWQYBSABKAsyFy5hbm5lYWwucGVlci52MS5SZWZ1c2VkSABCBgoEc3RlcCKNAQoFSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIUCgxjbHVzdGVyX25hbWUYAiABKAkSEgoKcGFydGl0aW9ucxgDIAEoDRIPCgdub2RlX2lkGAQgASgJEg8KB3JlbGVhc2UYBSABKAkSDQoFbm9uY2UYBiABKAwSDwoHcHJvY2VzcxgHIAEoDCI+CgdXZWxjb21lEiQKBWhlbGxvGAEgASgLMhUuYW5uZWFsLnBlZXIudjEuSGVsbG8SDQoFcHJvb2YYAiABKAwiFgoFUHJvb2YSDQoFcHJvb2YYASABKAwiCgoIQWNjZXB0ZWQiJwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJEg4KBmRldGFpbBgCIAEoCSKiCAoFRnJhbWUSCgoCaWQYASABKAQSDQoFZXBvY2gYAiABKAkSJAoEcGluZxgDIAEoCzIULmFubmVhbC5wZWVyLnYxLlBpbmdIABIkCgRyZWFkGAQgASgLMhQuYW5uZWFsLnBlZXIudjEuUmVhZEgAEi4KCXJlcGxpY2F0ZRgFIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlcGxpY2F0ZUgAEjAKCmNvb3JkaW5hdGUYBiABKAsyGi5hbm5lYWwucGVlci52MS5Db29yZGluYXRlSAASKgoHaW5zcGVjdBgHIAEoCzIXLmFubmVhbC5wZWVyLnYxLkluc3BlY3RIABItCglsaXN0X2tleXMYCCABKAsyGC5hbm5lYWwucGVlci52MS5MaXN0S2V5c0gAEigKBmdvc3NpcBgJIAEoCzIWLmFubmVhbC5wZWVyLnYxLkdvc3NpcEgAEi4KCXJlY29uY2lsZRgKIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlY29uY2lsZUgAEi8KCnN0b3JlX2hpbnQYCyABKAsyGS5hbm5lYWwucGVlci52MS5TdG9yZUhpbnRIABIqCgdjb25zdWx0GAwgASgLMhcuYW5uZWFsLnBlZXIudjEuQ29uc3VsdEgAEigKBnJlcG9ydBgNIAEoCzIWLmFubmVhbC5wZWVyLnYxLlJlcG9ydEgAEiQKBHBvbmcYFCABKAsyFC5hbm5lYWwucGVlci52MS5Qb25nSAASLwoKcmVhZF9yZXBseRgVIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlYWRSZXBseUgAEjQKDGFja25vd2xlZGdlZBgWIAEoCzIcLmFubmVhbC5wZWVyLnYxLkFja25vd2xlZGdlZEgAEjIKC2Nvb3JkaW5hdGVkGBcgASgLMhsuYW5uZWFsLnBlZXIudjEuQ29vcmRpbmF0ZWRIABIuCglpbnNwZWN0ZWQYGCABKAsyGS5hbm5lYWwucGVlci52MS5JbnNwZWN0ZWRIABIxCgtrZXlzX2xpc3RlZBgZIAEoCzIaLmFubmVhbC5wZWVyLnYxLktleXNMaXN0ZWRIABIsCghnb3NzaXBlZBgaIAEoCzIYLmFubmVhbC5wZWVyLnYxLkdvc3NpcGVkSAASMAoKcmVjb25jaWxlZBgbIAEoCzIaLmFubmVhbC5wZWVyLnYxLlJlY29uY2lsZWRIABIuCgljb25zdWx0ZWQYHCABKAsyGS5hbm5lYWwucGVlci52MS5Db25zdWx0ZWRIABIsCghyZXBvcnRlZBgdIAEoCzIYLmFubmVhbC5wZWVyLnYxLlJlcG9ydGVkSAASKgoHZmFpbHVyZRgeIAEoCzIXLmFubmVhbC5wZWVyLnYxLkZhaWx1cmVIAEIGCgRib2R5IjcKBFBpbmcSFwoPZG9jdW1lbnRfZGlnZXN0GAEgASgJEhYKDmFjY2VwdHNfd3JpdGVzGAIgASgIIjcKBFBvbmcSFwoPZG9jdW1lbnRfZGlnZXN0GAEgASgJEhYKDmFjY2VwdHNfd3JpdGVzGAIgASgIIkoKBFJlYWQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBITCgtvYmplY3RfaGFzaBgDIAEoDBIQCghzdGFuZF9pbhgEIAEoCCJfCglSZWFkUmVwbHkSDAoEc2FtZRgBIAEoCBIOCgZvYmplY3QYAiABKAwSEAoIdXNlX2J1bGsYAyABKAgSDwoHZGFtYWdlZBgEIAEoCBIRCgl3YXRlcm1hcmsYBSABKAwiSAoJUmVwbGljYXRlEg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwSDgoGb2JqZWN0GAMgASgMEg4KBnN5bmNlZBgEIAEoCCJICglTdG9yZUhpbnQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBIOCgZvYmplY3QYAyABKAwSDgoGdGFyZ2V0GAQgASgJIiMKDEFja25vd2xlZGdlZBITCgtxdWFyYW50aW5lZBgBIAEoDCK+AgoKQ29vcmRpbmF0ZRIOCgZidWNrZXQYASABKAwSCwoDa2V5GAIgASgMEhEKCXRvbWJzdG9uZRgDIAEoCBINCgV2YWx1ZRgEIAEoDBIUCgxjb250ZW50X3R5cGUYBSABKAkSIgoEbWV0YRgGIAMoCzIULmFubmVhbC5wZWVyLnYxLk1ldGESDgoGdHRsX21zGAcgASgEEg8KB2NvbnRleHQYCCABKAwSFwoPY29udGV4dF90aW1lX21zGAkgASgEEhcKD2NvdmVyc19hbGxfaGVsZBgKIAEoCBIUCgx3cml0ZV9xdW9ydW0YCyABKAkSEgoKdGltZW91dF9tcxgMIAEoDRIVCg1yZXR1cm5fb2JqZWN0GA0gASgIEg4KBnN0cmljdBgOIAEoCBITCgthc19mYWxsYmFjaxgPIAEoCCIjCgRNZXRhEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkijgEKC0Nvb3JkaW5hdGVkEg8KB2NvbnRleHQYASABKAwSFwoPY29udGV4dF90aW1lX21zGAIgASgEEhQKDGNvbnRlbnRfaGFzaBgDIAEoDBIQCghhbnN3ZXJlZBgEIAEoDRINCgVhc2tlZBgFIAEoDRIOCgZvYmplY3QYBiABKAwSDgoGaGludGVkGAcgASgNIiYKB0luc3BlY3QSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDCIqCglJbnNwZWN0ZWQSDQoFc3RhdGUYASABKAkSDgoGb2JqZWN0GAIgASgMIloKCExpc3RLZXlzEg4KBmJ1Y2tldBgBIAEoDBIOCgZwcmVmaXgYAiABKAwSEQoJcGFydGl0aW9uGAMgASgNEgwKBGZyb20YBCABKAwSDQoFbGltaXQYBSABKA0iQwoKS2V5c0xpc3RlZBInCgRrZXlzGAEgAygLMhkuYW5uZWFsLnBlZXIudjEuTGlzdGVkS2V5EgwKBG5leHQYAiABKAwiSAoJTGlzdGVkS2V5EgsKA2tleRgBIAEoDBITCgtvYmplY3RfaGFzaBgCIAEoDBIMCgRsaXZlGAMgASgIEgsKA3JvdxgEIAEoDCI7CgZHb3NzaXASMQoIZG9jdW1lbnQYASABKAsyHy5hbm5lYWwucGVlci52MS5DbHVzdGVyRG9jdW1lbnQiPQoIR29zc2lwZWQSMQoIZG9jdW1lbnQYASABKAsyHy5hbm5lYWwucGVlci52MS5DbHVzdGVyRG9jdW1lbnQicwoPQ2x1c3RlckRvY3VtZW50EicKB21lbWJlcnMYASADKAsyFi5hbm5lYWwucGVlci52MS5NZW1iZXISJwoHYnVja2V0cxgCIAMoCzIWLmFubmVhbC5wZWVyLnYxLkJ1Y2tldBIOCgZzZWFsZWQYAyABKAgipQEKBk1lbWJlchIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBXN0YXRlGAMgASgJEgwKBGh0dHAYBCABKAkSDAoEcGVlchgFIAEoCRIMCgR6b25lGAYgASgJEg4KBnJlZ2lvbhgHIAEoCRIOCgZ3ZWlnaHQYCCABKA0SEQoJam9pbmVkX2F0GAkgASgEEhIKCnJlbW92ZWRfYXQYCiABKAQibQoGQnVja2V0EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIOCgZ3cml0ZXIYAyABKAkSNAoKcHJvcGVydGllcxgEIAEoCzIgLmFubmVhbC5wZWVyLnYxLkJ1Y2tldFByb3BlcnRpZXMiegoQQnVja2V0UHJvcGVydGllcxIQCghjb25mbGljdBgBIAEoCRIYCgt0dGxfc2Vjb25kcxgCIAEoBEgAiAEBEg4KAXIYAyABKAlIAYgBARIOCgF3GAQgASgJSAKIAQFCDgoMX3R0bF9zZWNvbmRzQgQKAl9yQgQKAl93IjQKB0NvbnN1bHQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBIMCgRkb3RzGAMgASgMIjAKCUNvbnN1bHRlZBIQCghvcGluaW9ucxgBIAEoDBIRCgl3YXRlcm1hcmsYAiABKAwiYQoGUmVwb3J0EgwKBGxpdmUYASABKAwSFAoMc2V0dGxlZF9uYW1lGAIgASgMEg8KB3NldHRsZWQYAyABKAwSEgoKd2F0ZXJtYXJrcxgEIAEoDBIOCgZ3YW50ZWQYBSABKAwiZAoIUmVwb3J0ZWQSDAoEbGl2ZRgBIAEoDBIUCgxzZXR0bGVkX25hbWUYAiABKAwSDwoHc2V0dGxlZBgDIAEoDBISCgp3YXRlcm1hcmtzGAQgASgMEg8KB2NvbnRlbnQYBSABKAwiPQoJUmVjb25jaWxlEg8KB3Nlc3Npb24YASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB3BheWxvYWQYAyABKAwiHQoKUmVjb25jaWxlZBIPCgdwYXlsb2FkGAEgASgMIigKB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMlQKCFBlZXJMaW5rEkgKCEV4Y2hhbmdlEhsuYW5uZWFsLnBlZXIudjEuTGlua01lc3NhZ2UaGy5hbm5lYWwucGVlci52MS5MaW5rTWVzc2FnZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message anneal.peer.v1.LinkMessage
@@ -279,6 +279,30 @@ export type Frame = Message<"anneal.peer.v1.Frame"> & {
     case: "gossip";
   } | {
     /**
+     * @generated from field: anneal.peer.v1.Reconcile reconcile = 10;
+     */
+    value: Reconcile;
+    case: "reconcile";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.StoreHint store_hint = 11;
+     */
+    value: StoreHint;
+    case: "storeHint";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.Consult consult = 12;
+     */
+    value: Consult;
+    case: "consult";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.Report report = 13;
+     */
+    value: Report;
+    case: "report";
+  } | {
+    /**
      * @generated from field: anneal.peer.v1.Pong pong = 20;
      */
     value: Pong;
@@ -319,6 +343,24 @@ export type Frame = Message<"anneal.peer.v1.Frame"> & {
      */
     value: Gossiped;
     case: "gossiped";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.Reconciled reconciled = 27;
+     */
+    value: Reconciled;
+    case: "reconciled";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.Consulted consulted = 28;
+     */
+    value: Consulted;
+    case: "consulted";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.Reported reported = 29;
+     */
+    value: Reported;
+    case: "reported";
   } | {
     /**
      * @generated from field: anneal.peer.v1.Failure failure = 30;
@@ -401,6 +443,13 @@ export type Read = Message<"anneal.peer.v1.Read"> & {
    * @generated from field: bytes object_hash = 3;
    */
   objectHash: Uint8Array;
+
+  /**
+   * Not a replica but a stand-in is asked: for what it keeps of the key for others.
+   *
+   * @generated from field: bool stand_in = 4;
+   */
+  standIn: boolean;
 };
 
 /**
@@ -441,6 +490,13 @@ export type ReadReply = Message<"anneal.peer.v1.ReadReply"> & {
    * @generated from field: bool damaged = 4;
    */
   damaged: boolean;
+
+  /**
+   * Name (8 bytes) of the replica's watermark of the partition; empty where it has none, and where `same`.
+   *
+   * @generated from field: bytes watermark = 5;
+   */
+  watermark: Uint8Array;
 };
 
 /**
@@ -470,6 +526,13 @@ export type Replicate = Message<"anneal.peer.v1.Replicate"> & {
    * @generated from field: bytes object = 3;
    */
   object: Uint8Array;
+
+  /**
+   * Acknowledge only what outlives a power failure, since the sender is about to forget it.
+   *
+   * @generated from field: bool synced = 4;
+   */
+  synced: boolean;
 };
 
 /**
@@ -480,11 +543,56 @@ export const ReplicateSchema: GenMessage<Replicate> = /*@__PURE__*/
   messageDesc(file_anneal_peer_v1_peer, 12);
 
 /**
+ * To be kept for a replica that cannot be reached, and handed to it later.
+ *
+ * @generated from message anneal.peer.v1.StoreHint
+ */
+export type StoreHint = Message<"anneal.peer.v1.StoreHint"> & {
+  /**
+   * @generated from field: bytes bucket = 1;
+   */
+  bucket: Uint8Array;
+
+  /**
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * Canonical bytes of the merged object with all its values.
+   *
+   * @generated from field: bytes object = 3;
+   */
+  object: Uint8Array;
+
+  /**
+   * The id of the replica.
+   *
+   * @generated from field: string target = 4;
+   */
+  target: string;
+};
+
+/**
+ * Describes the message anneal.peer.v1.StoreHint.
+ * Use `create(StoreHintSchema)` to create a new message.
+ */
+export const StoreHintSchema: GenMessage<StoreHint> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 13);
+
+/**
  * The object is durable here.
  *
  * @generated from message anneal.peer.v1.Acknowledged
  */
 export type Acknowledged = Message<"anneal.peer.v1.Acknowledged"> & {
+  /**
+   * Dots of versions that were put into quarantine instead, one after the other: 14 bytes of actor, then the counter as a
+   * varint. The sender does the same with its own copies.
+   *
+   * @generated from field: bytes quarantined = 1;
+   */
+  quarantined: Uint8Array;
 };
 
 /**
@@ -492,7 +600,7 @@ export type Acknowledged = Message<"anneal.peer.v1.Acknowledged"> & {
  * Use `create(AcknowledgedSchema)` to create a new message.
  */
 export const AcknowledgedSchema: GenMessage<Acknowledged> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 13);
+  messageDesc(file_anneal_peer_v1_peer, 14);
 
 /**
  * A write that the asking node could not coordinate itself. Never passed on again.
@@ -566,6 +674,20 @@ export type Coordinate = Message<"anneal.peer.v1.Coordinate"> & {
    * @generated from field: bool return_object = 13;
    */
   returnObject: boolean;
+
+  /**
+   * Only replicas count, nobody stands in for them.
+   *
+   * @generated from field: bool strict = 14;
+   */
+  strict: boolean;
+
+  /**
+   * No replica can be reached: the receiver is to coordinate in place of one.
+   *
+   * @generated from field: bool as_fallback = 15;
+   */
+  asFallback: boolean;
 };
 
 /**
@@ -573,7 +695,7 @@ export type Coordinate = Message<"anneal.peer.v1.Coordinate"> & {
  * Use `create(CoordinateSchema)` to create a new message.
  */
 export const CoordinateSchema: GenMessage<Coordinate> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 14);
+  messageDesc(file_anneal_peer_v1_peer, 15);
 
 /**
  * @generated from message anneal.peer.v1.Meta
@@ -595,7 +717,7 @@ export type Meta = Message<"anneal.peer.v1.Meta"> & {
  * Use `create(MetaSchema)` to create a new message.
  */
 export const MetaSchema: GenMessage<Meta> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 15);
+  messageDesc(file_anneal_peer_v1_peer, 16);
 
 /**
  * @generated from message anneal.peer.v1.Coordinated
@@ -632,6 +754,13 @@ export type Coordinated = Message<"anneal.peer.v1.Coordinated"> & {
    * @generated from field: bytes object = 6;
    */
   object: Uint8Array;
+
+  /**
+   * How many of those that answered stood in for a replica.
+   *
+   * @generated from field: uint32 hinted = 7;
+   */
+  hinted: number;
 };
 
 /**
@@ -639,7 +768,7 @@ export type Coordinated = Message<"anneal.peer.v1.Coordinated"> & {
  * Use `create(CoordinatedSchema)` to create a new message.
  */
 export const CoordinatedSchema: GenMessage<Coordinated> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 16);
+  messageDesc(file_anneal_peer_v1_peer, 17);
 
 /**
  * @generated from message anneal.peer.v1.Inspect
@@ -661,7 +790,7 @@ export type Inspect = Message<"anneal.peer.v1.Inspect"> & {
  * Use `create(InspectSchema)` to create a new message.
  */
 export const InspectSchema: GenMessage<Inspect> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 17);
+  messageDesc(file_anneal_peer_v1_peer, 18);
 
 /**
  * @generated from message anneal.peer.v1.Inspected
@@ -685,7 +814,7 @@ export type Inspected = Message<"anneal.peer.v1.Inspected"> & {
  * Use `create(InspectedSchema)` to create a new message.
  */
 export const InspectedSchema: GenMessage<Inspected> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 18);
+  messageDesc(file_anneal_peer_v1_peer, 19);
 
 /**
  * @generated from message anneal.peer.v1.ListKeys
@@ -724,7 +853,7 @@ export type ListKeys = Message<"anneal.peer.v1.ListKeys"> & {
  * Use `create(ListKeysSchema)` to create a new message.
  */
 export const ListKeysSchema: GenMessage<ListKeys> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 19);
+  messageDesc(file_anneal_peer_v1_peer, 20);
 
 /**
  * @generated from message anneal.peer.v1.KeysListed
@@ -748,7 +877,7 @@ export type KeysListed = Message<"anneal.peer.v1.KeysListed"> & {
  * Use `create(KeysListedSchema)` to create a new message.
  */
 export const KeysListedSchema: GenMessage<KeysListed> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 20);
+  messageDesc(file_anneal_peer_v1_peer, 21);
 
 /**
  * @generated from message anneal.peer.v1.ListedKey
@@ -782,7 +911,7 @@ export type ListedKey = Message<"anneal.peer.v1.ListedKey"> & {
  * Use `create(ListedKeySchema)` to create a new message.
  */
 export const ListedKeySchema: GenMessage<ListedKey> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 21);
+  messageDesc(file_anneal_peer_v1_peer, 22);
 
 /**
  * The cluster document of the sender; the answer is the receiver's after merging.
@@ -803,7 +932,7 @@ export type Gossip = Message<"anneal.peer.v1.Gossip"> & {
  * Use `create(GossipSchema)` to create a new message.
  */
 export const GossipSchema: GenMessage<Gossip> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 22);
+  messageDesc(file_anneal_peer_v1_peer, 23);
 
 /**
  * @generated from message anneal.peer.v1.Gossiped
@@ -820,7 +949,7 @@ export type Gossiped = Message<"anneal.peer.v1.Gossiped"> & {
  * Use `create(GossipedSchema)` to create a new message.
  */
 export const GossipedSchema: GenMessage<Gossiped> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 23);
+  messageDesc(file_anneal_peer_v1_peer, 24);
 
 /**
  * @generated from message anneal.peer.v1.ClusterDocument
@@ -847,7 +976,7 @@ export type ClusterDocument = Message<"anneal.peer.v1.ClusterDocument"> & {
  * Use `create(ClusterDocumentSchema)` to create a new message.
  */
 export const ClusterDocumentSchema: GenMessage<ClusterDocument> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 24);
+  messageDesc(file_anneal_peer_v1_peer, 25);
 
 /**
  * @generated from message anneal.peer.v1.Member
@@ -909,7 +1038,7 @@ export type Member = Message<"anneal.peer.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 25);
+  messageDesc(file_anneal_peer_v1_peer, 26);
 
 /**
  * @generated from message anneal.peer.v1.Bucket
@@ -943,7 +1072,7 @@ export type Bucket = Message<"anneal.peer.v1.Bucket"> & {
  * Use `create(BucketSchema)` to create a new message.
  */
 export const BucketSchema: GenMessage<Bucket> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 26);
+  messageDesc(file_anneal_peer_v1_peer, 27);
 
 /**
  * @generated from message anneal.peer.v1.BucketProperties
@@ -975,7 +1104,203 @@ export type BucketProperties = Message<"anneal.peer.v1.BucketProperties"> & {
  * Use `create(BucketPropertiesSchema)` to create a new message.
  */
 export const BucketPropertiesSchema: GenMessage<BucketProperties> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 27);
+  messageDesc(file_anneal_peer_v1_peer, 28);
+
+/**
+ * Asks a replica about versions that it ought to have, or to have had.
+ *
+ * @generated from message anneal.peer.v1.Consult
+ */
+export type Consult = Message<"anneal.peer.v1.Consult"> & {
+  /**
+   * @generated from field: bytes bucket = 1;
+   */
+  bucket: Uint8Array;
+
+  /**
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * As in Acknowledged.
+   *
+   * @generated from field: bytes dots = 3;
+   */
+  dots: Uint8Array;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Consult.
+ * Use `create(ConsultSchema)` to create a new message.
+ */
+export const ConsultSchema: GenMessage<Consult> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 29);
+
+/**
+ * @generated from message anneal.peer.v1.Consulted
+ */
+export type Consulted = Message<"anneal.peer.v1.Consulted"> & {
+  /**
+   * One byte for each dot: 0 not known, 1 the replica has it, 2 it lacks it and its watermark covers it.
+   *
+   * @generated from field: bytes opinions = 1;
+   */
+  opinions: Uint8Array;
+
+  /**
+   * What the replica can answer for in the partition: canonical bytes of a watermark.
+   *
+   * @generated from field: bytes watermark = 2;
+   */
+  watermark: Uint8Array;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Consulted.
+ * Use `create(ConsultedSchema)` to create a new message.
+ */
+export const ConsultedSchema: GenMessage<Consulted> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 30);
+
+/**
+ * What members vouch for of their incarnations, as far as the sender knows; and what it knows to have reached all
+ * replicas. The answer is the receiver's after merging.
+ *
+ * @generated from message anneal.peer.v1.Report
+ */
+export type Report = Message<"anneal.peer.v1.Report"> & {
+  /**
+   * Canonical bytes of the reports that change.
+   *
+   * @generated from field: bytes live = 1;
+   */
+  live: Uint8Array;
+
+  /**
+   * Name of the reports that stay, and, where the other side lacks some, their canonical bytes.
+   *
+   * @generated from field: bytes settled_name = 2;
+   */
+  settledName: Uint8Array;
+
+  /**
+   * @generated from field: bytes settled = 3;
+   */
+  settled: Uint8Array;
+
+  /**
+   * The names of watermarks, by runs of partitions.
+   *
+   * @generated from field: bytes watermarks = 4;
+   */
+  watermarks: Uint8Array;
+
+  /**
+   * The name of a watermark or table that is wanted.
+   *
+   * @generated from field: bytes wanted = 5;
+   */
+  wanted: Uint8Array;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Report.
+ * Use `create(ReportSchema)` to create a new message.
+ */
+export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 31);
+
+/**
+ * @generated from message anneal.peer.v1.Reported
+ */
+export type Reported = Message<"anneal.peer.v1.Reported"> & {
+  /**
+   * @generated from field: bytes live = 1;
+   */
+  live: Uint8Array;
+
+  /**
+   * @generated from field: bytes settled_name = 2;
+   */
+  settledName: Uint8Array;
+
+  /**
+   * @generated from field: bytes settled = 3;
+   */
+  settled: Uint8Array;
+
+  /**
+   * @generated from field: bytes watermarks = 4;
+   */
+  watermarks: Uint8Array;
+
+  /**
+   * What was wanted; empty where it is not known here.
+   *
+   * @generated from field: bytes content = 5;
+   */
+  content: Uint8Array;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Reported.
+ * Use `create(ReportedSchema)` to create a new message.
+ */
+export const ReportedSchema: GenMessage<Reported> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 32);
+
+/**
+ * One question of an exchange in which two replicas find out what differs and make it the same.
+ *
+ * @generated from message anneal.peer.v1.Reconcile
+ */
+export type Reconcile = Message<"anneal.peer.v1.Reconcile"> & {
+  /**
+   * 8 random bytes.
+   *
+   * @generated from field: bytes session = 1;
+   */
+  session: Uint8Array;
+
+  /**
+   * Counts the questions of the session; the same number is the same question, sent again. 0: nothing is remembered of it.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: bigint;
+
+  /**
+   * Packed digests, headers and rows; described in repair/reconcile.
+   *
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Reconcile.
+ * Use `create(ReconcileSchema)` to create a new message.
+ */
+export const ReconcileSchema: GenMessage<Reconcile> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 33);
+
+/**
+ * @generated from message anneal.peer.v1.Reconciled
+ */
+export type Reconciled = Message<"anneal.peer.v1.Reconciled"> & {
+  /**
+   * @generated from field: bytes payload = 1;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Reconciled.
+ * Use `create(ReconciledSchema)` to create a new message.
+ */
+export const ReconciledSchema: GenMessage<Reconciled> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 34);
 
 /**
  * @generated from message anneal.peer.v1.Failure
@@ -999,7 +1324,7 @@ export type Failure = Message<"anneal.peer.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 28);
+  messageDesc(file_anneal_peer_v1_peer, 35);
 
 /**
  * What nodes say to each other. One stream of LinkMessages in each direction; after the handshake, requests and
