@@ -1,0 +1,281 @@
+import type { Clock, Log, RandomSource, TimerHandle, Timers } from '../core/ports.ts'
+import type { Hint, HintStore } from '../storage/hint-store.ts'
+import type { ObjectKey } from '../storage/keys.ts'
+import type { Versions } from '../storage/version.ts'
+import { DeliveryPace, type DeliveryVerdict } from './delivery-pace.ts'
+import { type HintRoute, hintAgeMs, routeHint } from './hint-route.ts'
+
+/** How a delivery ended; the reason is one of a few words, for metrics. */
+export interface DeliveryOutcome {
+  readonly verdict: DeliveryVerdict
+  readonly reason: string
+}
+
+export interface HintDeliveryOptions {
+  readonly selfId: string
+  readonly hints: HintStore
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: RandomSource
+  readonly log: Log
+  readonly maxAgeMs: number
+  readonly partitionOf: (key: ObjectKey) => number
+  readonly replicasOf: (key: ObjectKey) => readonly string[]
+  /** Names the ring: where it changes, hints may belong elsewhere. */
+  readonly ringEpoch: () => string
+  /** Whether a node, this one included, can be given something at the moment. */
+  readonly canTake: (id: string) => boolean
+  /** Gives a node, which may be this one, the object; calls back once it is durable there, or why it is not. */
+  readonly send: (
+    to: string,
+    key: ObjectKey,
+    versions: Versions,
+    done: (outcome: DeliveryOutcome) => void
+  ) => void
+  /** Whether this node's own row says all that the versions say, durably. */
+  readonly isHeldHere: (key: ObjectKey, versions: Versions) => boolean
+  /** Resolves once so many bytes may be sent. */
+  readonly budget: (bytes: number) => Promise<void>
+  /** A hint went elsewhere: the target needs an exchange of the partition soon. */
+  readonly onRangeMissed: (partition: number, target: string) => void
+}
+
+/** Counted since the node started; `overdue` is how many the last look found. */
+export interface HintDeliveryCounters {
+  delivered: number
+  expired: number
+  overdue: number
+  readonly failures: Map<string, number>
+}
+
+/** What is going on for one target. */
+interface Course {
+  readonly pace: DeliveryPace
+  visit: Promise<void> | null
+  /** Where the next visit begins, so that hints that are refused do not keep the others from their turn. */
+  from: Buffer | null
+  /** The ring of the last visit that came to the end. */
+  epoch: string
+  expiryLookMs: number
+  overdue: number
+  wake: () => void
+}
+
+/** What one visit came by. `stranded`: not for the target any more, and nobody is there to take it. */
+interface Found {
+  overdue: number
+  stranded: number
+  refused: number
+}
+
+const lookEveryMs = 1000
+const expiryLookEveryMs = 30_000
+const sliceHints = 32
+
+/**
+ * Hands hints over: looks now and then who is back, and walks what waits for it in the order of tokens, in small slices
+ * and with a bounded number in flight. Everything may be repeated: a hint is deleted only after the very object that it
+ * holds was acknowledged, and who gets an object twice merges it twice.
+ */
+export class HintDelivery {
+  readonly #options: HintDeliveryOptions
+  readonly #courses = new Map<string, Course>()
+  readonly #counters: HintDeliveryCounters = {
+    delivered: 0,
+    expired: 0,
+    overdue: 0,
+    failures: new Map()
+  }
+  #timer: TimerHandle | null = null
+  #closed = false
+
+  constructor(options: HintDeliveryOptions) {
+    this.#options = options
+  }
+
+  get counters(): HintDeliveryCounters {
+    let overdue = 0
+    for (const course of this.#courses.values()) overdue += course.overdue
+    return { ...this.#counters, overdue }
+  }
+
+  start(): void {
+    const { timers, random } = this.#options
+    if (this.#closed) return
+    const delayMs = lookEveryMs * (0.75 + random.fraction() / 2)
+    this.#timer = timers.set(() => {
+      this.#look()
+      this.start()
+    }, delayMs)
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#timer !== null) this.#options.timers.clear(this.#timer)
+    for (const course of this.#courses.values()) course.wake()
+  }
+
+  /** Tries everything that can be delivered now, whatever was to wait. Resolves when each target had its turn. */
+  async flush(): Promise<void> {
+    const visits = this.#options.hints.targets.map((target) => {
+      const course = this.#course(target)
+      course.pace.hurry()
+      course.expiryLookMs = 0
+      this.#visitWhereWorthwhile(target, course)
+      return course.visit
+    })
+    await Promise.all(visits)
+  }
+
+  #look(): void {
+    const { hints } = this.#options
+    const targets = new Set(hints.targets)
+    for (const target of targets) this.#visitWhereWorthwhile(target, this.#course(target))
+    for (const [target, { visit }] of this.#courses) {
+      if (visit === null && !targets.has(target)) this.#courses.delete(target)
+    }
+  }
+
+  #course(target: string): Course {
+    const known = this.#courses.get(target)
+    if (known !== undefined) return known
+    const course: Course = {
+      pace: new DeliveryPace(),
+      visit: null,
+      from: null,
+      epoch: '',
+      expiryLookMs: 0,
+      overdue: 0,
+      wake: () => {}
+    }
+    this.#courses.set(target, course)
+    return course
+  }
+
+  #visitWhereWorthwhile(target: string, course: Course): void {
+    const { clock, log } = this.#options
+    if (this.#closed || course.visit !== null) return
+    if (course.pace.isPausing(clock.monotonic()) || !this.#isWorthwhile(target, course)) return
+    course.visit = this.#visit(target, course)
+      .catch((error: unknown) => log.warn({ target, error }, 'delivering hints was broken off'))
+      .finally(() => {
+        course.visit = null
+      })
+  }
+
+  /** A million hints are not walked for nothing: only where some of them may be able to leave. */
+  #isWorthwhile(target: string, course: Course): boolean {
+    const { canTake, ringEpoch, clock } = this.#options
+    if (canTake(target) || course.epoch !== ringEpoch()) return true
+    return clock.monotonic() >= course.expiryLookMs && this.#hasExpired(target)
+  }
+
+  #hasExpired(target: string): boolean {
+    const { hints, maxAgeMs } = this.#options
+    const oldestMs = hints.oldestMs(target)
+    return oldestMs !== null && oldestMs >= maxAgeMs
+  }
+
+  async #visit(target: string, course: Course): Promise<void> {
+    const { hints, ringEpoch, clock, random } = this.#options
+    const epoch = ringEpoch()
+    const isWhole = course.from === null
+    const found: Found = { overdue: 0, stranded: 0, refused: 0 }
+    course.expiryLookMs = clock.monotonic() + expiryLookEveryMs
+    do {
+      const slice = await hints.walk(target, course.from, sliceHints)
+      for (const hint of slice.hints) {
+        await this.#handle(hint, course, found)
+        if (this.#closed || course.pace.isPausing(clock.monotonic())) return this.#landed(course)
+      }
+      course.from = slice.next
+    } while (course.from !== null)
+    await this.#landed(course)
+    if (found.refused > 0) course.pace.rest(clock.monotonic(), random)
+    if (!isWhole) return
+    course.overdue = found.overdue
+    if (found.stranded === 0) course.epoch = epoch
+  }
+
+  async #handle(hint: Hint, course: Course, found: Found): Promise<void> {
+    const route = this.#route(hint)
+    if (route.kind === 'wait') {
+      if (route.overdue) found.overdue++
+      if (!route.isForTarget) found.stranded++
+    } else if (route.kind === 'drop') this.#expire(hint)
+    else await this.#send(hint, route, course, found)
+  }
+
+  #route(hint: Hint): HintRoute {
+    const { selfId, replicasOf, canTake, clock, maxAgeMs, isHeldHere } = this.#options
+    return routeHint({
+      target: hint.target,
+      selfId,
+      replicas: replicasOf(hint.key),
+      canTake,
+      isExpired: hintAgeMs(hint.storedMs, clock.now()) >= maxAgeMs,
+      isHeldHere: () => isHeldHere(hint.key, hint.versions)
+    })
+  }
+
+  async #send(
+    hint: Hint,
+    route: { readonly kind: 'deliver' | 'handOver'; readonly to: string },
+    course: Course,
+    found: Found
+  ): Promise<void> {
+    const { budget, clock, random, send } = this.#options
+    const { pace } = course
+    await this.#until(course, () => pace.hasRoom)
+    await budget(hint.bytes)
+    if (this.#closed || pace.isPausing(clock.monotonic())) return
+    pace.sent(hint.bytes)
+    send(route.to, hint.key, hint.versions, ({ verdict, reason }) => {
+      pace.heard(verdict, hint.bytes, clock.monotonic(), random)
+      if (verdict === 'refused') found.refused++
+      if (verdict !== 'acknowledged') this.#countFailure(reason)
+      else if (!this.#closed) this.#acknowledged(hint, route.kind)
+      course.wake()
+    })
+  }
+
+  #acknowledged(hint: Hint, kind: 'deliver' | 'handOver'): void {
+    if (kind === 'handOver') return this.#expire(hint)
+    if (this.#delete(hint)) this.#counters.delivered++
+  }
+
+  #expire(hint: Hint): void {
+    const { onRangeMissed, partitionOf } = this.#options
+    // Marked first: if this node stops in between, the partition is repaired once too often and not once too little.
+    onRangeMissed(partitionOf(hint.key), hint.target)
+    if (this.#delete(hint)) this.#counters.expired++
+  }
+
+  #delete({ target, key, objectHash }: Hint): boolean {
+    try {
+      return this.#options.hints.deleteIfUnchanged(target, key, objectHash) === 'deleted'
+    } catch (error) {
+      // The store has stopped; the hint is there at the next start, and is delivered once more.
+      this.#options.log.debug({ target, error }, 'a hint that was delivered stays')
+      return false
+    }
+  }
+
+  #countFailure(reason: string): void {
+    const { failures } = this.#counters
+    failures.set(reason, (failures.get(reason) ?? 0) + 1)
+  }
+
+  #landed(course: Course): Promise<void> {
+    return this.#until(course, () => course.pace.inFlight === 0)
+  }
+
+  /** There is one visit a target, and so at most one who waits. */
+  async #until(course: Course, holds: () => boolean): Promise<void> {
+    while (!this.#closed && !holds()) {
+      await new Promise<void>((resolve) => {
+        course.wake = resolve
+      })
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import { AnnealError } from '../../core/errors.ts'
+import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
+import type { Call, LeavesOf, Result, Results, RowSetAside } from './calls.ts'
+import type {
+  LeafListing,
+  PartitionSnapshot,
+  RangeSide,
+  RowOutcome,
+  ShippedRow
+} from './range-side.ts'
+import type { Effect, Outcome } from './script.ts'
+
+export interface PerformerOptions {
+  readonly side: RangeSide
+  readonly peer: string
+  readonly clock: Clock
+  readonly timers: Timers
+  /** Resolves once so many bytes may be moved; see the governor. */
+  readonly budget: (bytes: number) => Promise<void>
+  /** How long a script may wait for that; absent: for ever. */
+  readonly budgetWaitMs?: number
+  /** Sends a request of the session and tells its answer; the responding side asks nothing. */
+  readonly ask: (number: number, payload: Buffer) => Promise<Buffer>
+}
+
+/** A machine that is driven: a session, or what answers one question of it. */
+export interface Driven {
+  start(): readonly Effect[]
+  step(id: number, outcome: Outcome): readonly Effect[]
+  isOver(): boolean
+}
+
+/** Work of one turn of the event loop, after which everybody else has one. */
+const turnMsMax = 4
+/** Rows that are taken in between two looks at the clock. */
+const rowsAtOnce = 64
+const partitionsAtOnce = 8
+
+/**
+ * Carries out what scripts ask for. Outcomes are queued and worked off for a few milliseconds a turn, so that an
+ * exchange of any size leaves the node to its users. After `stop` nothing more is begun.
+ */
+export class CallPerformer {
+  readonly #options: PerformerOptions
+  readonly #queue: (() => void)[] = []
+  readonly #timers = new Set<TimerHandle>()
+  #scheduled = false
+  #stopped = false
+
+  constructor(options: PerformerOptions) {
+    this.#options = options
+  }
+
+  /** Runs a machine to its end, of which `onEnd` is told once; a machine that is stopped has none. */
+  drive(machine: Driven, onEnd: () => void): void {
+    let ended = false
+    const carryOut = (effects: readonly Effect[]): void => {
+      for (const { id, call } of effects) {
+        const tell = (outcome: Outcome) => this.#enqueue(() => carryOut(machine.step(id, outcome)))
+        this.#perform(call).then(
+          (result) => tell({ kind: 'done', result }),
+          (error: unknown) => tell({ kind: 'failed', error })
+        )
+      }
+      if (ended || !machine.isOver()) return
+      ended = true
+      onEnd()
+    }
+    this.#enqueue(() => carryOut(machine.start()))
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#queue.length = 0
+    for (const timer of this.#timers) this.#options.timers.clear(timer)
+    this.#timers.clear()
+  }
+
+  #enqueue(work: () => void): void {
+    if (this.#stopped) return
+    this.#queue.push(work)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#options.timers.atEndOfTurn(() => {
+      this.#scheduled = false
+      this.#work()
+    })
+  }
+
+  #work(): void {
+    const endMs = this.#options.clock.monotonic() + turnMsMax
+    for (let work = this.#queue.shift(); work !== undefined; work = this.#queue.shift()) {
+      work()
+      if (this.#queue.length === 0 || this.#options.clock.monotonic() < endMs) continue
+      return this.#schedule()
+    }
+  }
+
+  async #perform(call: Call): Promise<Result> {
+    const { side, clock, ask } = this.#options
+    switch (call.kind) {
+      case 'ask':
+        return { kind: 'ask', value: await ask(call.number, call.payload) }
+      case 'now':
+        return { kind: 'now', value: clock.now() }
+      case 'wait':
+        await this.#wait(call.delayMs)
+        return { kind: 'wait', value: null }
+      case 'budget':
+        return { kind: 'budget', value: await this.#budget(call.bytes) }
+      case 'charge':
+        void this.#options.budget(call.bytes)
+        return { kind: 'charge', value: null }
+      case 'snapshots':
+        return { kind: 'snapshots', value: await this.#snapshots(call.partitions) }
+      case 'verify':
+        await side.verify(call.partitions)
+        return { kind: 'verify', value: null }
+      case 'list':
+        return { kind: 'list', value: await this.#list(call.wanted) }
+      case 'read':
+        return { kind: 'read', value: await side.readRows(call.wanted) }
+      case 'slice':
+        return { kind: 'slice', value: await side.slice(call.request) }
+      case 'receive':
+        return { kind: 'receive', value: await this.#receive(call.rows) }
+      case 'setAside':
+        await this.#setAside(call.rows)
+        return { kind: 'setAside', value: null }
+      case 'sync':
+        await side.sync()
+        return { kind: 'sync', value: null }
+      case 'noteProof':
+        this.#checkRunning()
+        await side.noteProof(call.note)
+        return { kind: 'noteProof', value: null }
+    }
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.timers.set(() => {
+        this.#timers.delete(timer)
+        resolve()
+      }, delayMs)
+      this.#timers.add(timer)
+    })
+  }
+
+  async #budget(bytes: number): Promise<boolean> {
+    const { budget, budgetWaitMs, timers } = this.#options
+    const passed = budget(bytes).then(() => true)
+    if (budgetWaitMs === undefined) return passed
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const timer = timers.set(() => resolve(false), budgetWaitMs)
+    this.#timers.add(timer)
+    try {
+      return await Promise.race([passed, promise])
+    } finally {
+      timers.clear(timer)
+      this.#timers.delete(timer)
+    }
+  }
+
+  /** Where many leaves have changed, the trees of all partitions take some hundred milliseconds. */
+  async #snapshots(partitions: readonly number[]): Promise<Results['snapshots']> {
+    const { side, clock } = this.#options
+    const snapshots: (PartitionSnapshot | null)[] = []
+    let endMs = clock.monotonic() + turnMsMax
+    for (let at = 0; at < partitions.length; at += partitionsAtOnce) {
+      const some = await side.snapshots(partitions.slice(at, at + partitionsAtOnce))
+      for (const snapshot of some) snapshots.push(snapshot)
+      if (clock.monotonic() < endMs) continue
+      await this.#nextTurn()
+      endMs = clock.monotonic() + turnMsMax
+    }
+    return snapshots
+  }
+
+  async #list(wanted: readonly LeavesOf[]): Promise<readonly LeafListing[]> {
+    const listings: LeafListing[] = []
+    for (const { partition, leaves } of wanted) {
+      for (const listing of await this.#options.side.list(partition, leaves)) listings.push(listing)
+    }
+    return listings
+  }
+
+  async #receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
+    const { side, peer, clock } = this.#options
+    const outcomes: RowOutcome[] = []
+    let endMs = clock.monotonic() + turnMsMax
+    for (let at = 0; at < rows.length; at += rowsAtOnce) {
+      this.#checkRunning()
+      const some = await side.receive(rows.slice(at, at + rowsAtOnce), peer)
+      for (const outcome of some) outcomes.push(outcome)
+      if (clock.monotonic() < endMs) continue
+      await this.#nextTurn()
+      endMs = clock.monotonic() + turnMsMax
+    }
+    return outcomes
+  }
+
+  async #setAside(rows: readonly RowSetAside[]): Promise<void> {
+    for (const { key, dots } of rows) {
+      this.#checkRunning()
+      await this.#options.side.setAside(key, dots, this.#options.peer)
+    }
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#options.timers.atEndOfTurn(resolve))
+  }
+
+  // Nothing is written any more by a session that was cancelled, not even the rest of what had just arrived.
+  #checkRunning(): void {
+    if (this.#stopped) throw new AnnealError('not_ready', 'the exchange was ended')
+  }
+}

@@ -1,0 +1,67 @@
+import type { Versions } from '../../storage/version.ts'
+import { compareDots, covers, type Dot } from '../../storage/version-vector.ts'
+import type { Header } from './messages.ts'
+
+/** The versions that each side lacks: not held there, and not covered by the past of what is held there. */
+export interface RowDifference {
+  readonly ship: readonly Dot[]
+  readonly fetch: readonly Dot[]
+}
+
+/**
+ * What two replicas must exchange so that both hold the merge of the two, and nothing beyond. In a bucket that keeps
+ * the latest only the latest of all counts, as in `merge`.
+ */
+export function differenceOf(
+  ours: Versions,
+  theirs: readonly Header[],
+  latestOnly: boolean
+): RowDifference {
+  if (latestOnly && theirs.every(({ timeMs }) => timeMs !== null)) {
+    return latestDifference(ours, theirs)
+  }
+  return { ship: lackedBy(theirs, ours), fetch: lackedBy(ours, theirs) }
+}
+
+interface Known {
+  readonly dot: Dot
+  readonly past: ReadonlyMap<string, number>
+}
+
+function lackedBy(side: readonly Known[], others: readonly Known[]): Dot[] {
+  const lacked: Dot[] = []
+  for (const { dot } of others) {
+    const known = side.some((held) => compareDots(held.dot, dot) === 0 || covers(held.past, dot))
+    if (!known) lacked.push(dot)
+  }
+  return lacked
+}
+
+interface Timed {
+  readonly dot: Dot
+  readonly timeMs: number | null
+}
+
+function latestDifference(ours: readonly Timed[], theirs: readonly Timed[]): RowDifference {
+  const mine = latest(ours)
+  const other = latest(theirs)
+  if (mine === null && other === null) return { ship: [], fetch: [] }
+  if (mine === null || other === null || compareDots(mine.dot, other.dot) !== 0) {
+    const isMine = other === null || (mine !== null && isLater(mine, other))
+    if (isMine && mine !== null) return { ship: [mine.dot], fetch: [] }
+    if (other !== null) return { ship: [], fetch: [other.dot] }
+  }
+  return { ship: [], fetch: [] }
+}
+
+function latest(versions: readonly Timed[]): Timed | null {
+  let found: Timed | null = null
+  for (const version of versions) if (found === null || isLater(version, found)) found = version
+  return found
+}
+
+function isLater(a: Timed, b: Timed): boolean {
+  const aMs = a.timeMs ?? 0
+  const bMs = b.timeMs ?? 0
+  return aMs !== bMs ? aMs > bMs : compareDots(a.dot, b.dot) > 0
+}

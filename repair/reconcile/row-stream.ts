@@ -1,0 +1,116 @@
+import { all, perform, type RowSetAside, type Script } from './calls.ts'
+import type { PullPart, Reply } from './messages.ts'
+import type { PartitionProgress } from './partition-progress.ts'
+import type { RowOutcome, RowSlice, ShippedRow, SliceRequest } from './range-side.ts'
+import { rowsBytesMax, takeIn } from './row-exchange.ts'
+import type { SessionContext } from './session-context.ts'
+import { laneCount } from './tree-descent.ts'
+
+type Pulled = Extract<Reply, { kind: 'pulled' }>
+
+const noOutcome: RowOutcome = { kind: 'refused', reason: 'the peer did not say' }
+
+/** A run of leaves that is streamed in the order of its rows. */
+interface Stripe {
+  readonly progress: PartitionProgress
+  readonly leafFrom: number
+  readonly leafTo: number
+}
+
+/** Where one side holds nothing there is nothing to compare: the other's rows go over in their order. */
+export function* streamRows(
+  context: SessionContext,
+  emptyHere: readonly PartitionProgress[],
+  emptyThere: readonly PartitionProgress[]
+): Script<void> {
+  const pulls = stripes(context, emptyHere)
+  const pushes = stripes(context, emptyThere)
+  const lane = function* (): Script<void> {
+    for (let next = pulls.shift(); next !== undefined; next = pulls.shift()) {
+      yield* pull(context, next)
+    }
+    for (let next = pushes.shift(); next !== undefined; next = pushes.shift()) {
+      yield* push(context, next)
+    }
+  }
+  const streamed = [...emptyHere, ...emptyThere]
+  for (const { rowsToStream } of streamed) context.counters.rowsToShip += rowsToStream
+  yield* all(Array.from({ length: Math.min(laneCount, pulls.length + pushes.length) }, lane))
+  // Tombstones that count as absent were expected, too, and so was what could not be streamed.
+  for (const progress of streamed) expectLess(context, progress, progress.rowsToStream)
+}
+
+function expectLess(context: SessionContext, progress: PartitionProgress, rows: number): void {
+  const fewer = Math.min(rows, progress.rowsToStream)
+  progress.rowsToStream -= fewer
+  context.counters.rowsToShip -= fewer
+}
+
+// A few large partitions are cut, so that all lanes have something to do: while one message is being taken in, the next
+// ones are on their way.
+function stripes(context: SessionContext, partitions: readonly PartitionProgress[]): Stripe[] {
+  const { leafCount } = context.side
+  const count = partitions.length >= 2 * laneCount ? 1 : laneCount
+  const width = leafCount / count
+  return partitions.flatMap((progress) =>
+    Array.from({ length: count }, (_, i) => ({
+      progress,
+      leafFrom: Math.floor(i * width),
+      leafTo: Math.floor((i + 1) * width)
+    }))
+  )
+}
+
+function* pull(context: SessionContext, { progress, leafFrom, leafTo }: Stripe): Script<void> {
+  let from: Buffer | null = null
+  let inVain = 0
+  do {
+    if (progress.phase !== 'comparing') return
+    const part: PullPart = { ...progress.ref, leafFrom, leafTo, from, bytesMax: rowsBytesMax }
+    const reply: Pulled | null = yield* context.ask({ kind: 'pull', part }, 'pulled')
+    if (reply === null || reply.stale) {
+      return context.restart(progress, 'the peer speaks of another snapshot')
+    }
+    count(context, progress, reply.rows)
+    // The next request is on its way while these rows are taken in: the lanes see to that.
+    yield* takeIn(context, reply.rows)
+    inVain = reply.rows.length === 0 && reply.next !== null ? inVain + 1 : 0
+    if (inVain > 0) yield* context.awaitRows(inVain)
+    from = reply.next
+  } while (from !== null)
+}
+
+function* push(context: SessionContext, { progress, leafFrom, leafTo }: Stripe): Script<void> {
+  let from: Buffer | null = null
+  do {
+    if (progress.phase !== 'comparing') return
+    const { partition } = progress
+    const absence = progress.absence(context.nowMs)
+    const bytesMax = rowsBytesMax
+    const request: SliceRequest = { partition, leafFrom, leafTo, from, bytesMax, absence }
+    const slice: RowSlice = yield* perform({ kind: 'slice', request })
+    from = slice.next
+    if (slice.rows.length === 0) continue
+    count(context, progress, slice.rows)
+    const reply = yield* context.ask({ kind: 'exchange', rows: slice.rows, parts: [] }, 'exchanged')
+    if (reply === null) {
+      return context.restart(progress, 'the peer does not know the session any more')
+    }
+    const aside: RowSetAside[] = []
+    for (const [i, row] of slice.rows.entries()) {
+      const outcome = reply.outcomes[i] ?? noOutcome
+      context.countSent(row, progress, outcome)
+      if (outcome.kind === 'quarantined') aside.push({ key: row.key, dots: outcome.dots })
+    }
+    if (aside.length > 0) yield* perform({ kind: 'setAside', rows: aside })
+  } while (from !== null)
+}
+
+function count(
+  context: SessionContext,
+  progress: PartitionProgress,
+  rows: readonly ShippedRow[]
+): void {
+  expectLess(context, progress, rows.length)
+  for (const _ of rows) if (progress.countDifference()) context.counters.differences++
+}

@@ -1,0 +1,217 @@
+import { ByteReader, ByteWriter, toHex } from '../core/bytes.ts'
+import { DecodeError } from '../core/errors.ts'
+import type { RandomSource, TimerHandle, Timers } from '../core/ports.ts'
+import type { Reported, ReportRequest } from '../proto/frames.ts'
+import { noBytes } from '../proto/wire-format.ts'
+import { type OwnIncarnations, reportOnRemoved, reportOnSelf } from './report-table.ts'
+import { decodeTable, encodeTable } from './report-table-codec.ts'
+import { decodeWatermark, encodeWatermark, nameOf, nameOfWatermark } from './watermark-vector.ts'
+import type { Watermarks } from './watermarks.ts'
+
+export interface ReportExchangeOptions {
+  readonly watermarks: Watermarks
+  readonly partitions: number
+  /** What this node can vouch for at this moment; every counter up to the one it names is staged. */
+  readonly own: () => OwnIncarnations
+  /** The other members of the ring, and those that were removed from it. */
+  readonly members: () => {
+    readonly others: readonly string[]
+    readonly removed: readonly string[]
+  }
+  /** Whether both this node and the peer are replicas. */
+  readonly isShared: (partition: number, peer: string) => boolean
+  readonly isUp: (id: string) => boolean
+  /** Calls back once; null where there was no answer. */
+  readonly request: (
+    peer: string,
+    body: ReportRequest,
+    done: (answer: Reported | null) => void
+  ) => void
+  readonly timers: Timers
+  readonly random: RandomSource
+}
+
+/** Whom a refresh has reached. What a member that was missed wrote lately cannot be proven this time. */
+export interface Refreshed {
+  readonly reached: readonly string[]
+  readonly missed: readonly string[]
+}
+
+const lookEveryMs = 1000
+const refreshEveryLooks = 30
+const nameBytes = 8
+const wantedAtOnceMax = 16
+const noName = Buffer.alloc(nameBytes)
+
+/**
+ * Keeps the table of reports up to date by asking the other members, and tells and hears what has been proven: a node
+ * learns at its first contact that it is behind.
+ */
+export class ReportExchange {
+  readonly #options: ReportExchangeOptions
+  #heard = new Set<string>()
+  #looks = 0
+  #timer: TimerHandle | null = null
+  #closed = false
+
+  constructor(options: ReportExchangeOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { timers, random } = this.#options
+    if (this.#closed) return
+    this.#timer = timers.set(
+      () => {
+        this.#look()
+        this.start()
+      },
+      lookEveryMs * (0.75 + random.fraction() / 2)
+    )
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#timer !== null) this.#options.timers.clear(this.#timer)
+  }
+
+  /** Asks all members that can be reached. The table that follows holds reports that were given after this call. */
+  async refresh(): Promise<Refreshed> {
+    this.#reportOnSelf()
+    const { others } = this.#options.members()
+    const answered = await Promise.all(others.map((peer) => this.exchangeWith(peer)))
+    return {
+      reached: others.filter((_, i) => answered[i] === true),
+      missed: others.filter((_, i) => answered[i] !== true)
+    }
+  }
+
+  /** False where the peer could not be asked. */
+  async exchangeWith(peer: string): Promise<boolean> {
+    if (this.#closed || !this.#options.isUp(peer)) return false
+    const { watermarks } = this.#options
+    this.#reportOnSelf()
+    const answer = await this.#ask(peer, this.#compose(peer, noBytes))
+    if (answer === null || this.#closed) return false
+    try {
+      watermarks.learnReports(decodeTable(answer))
+      const { settled } = encodeTable(watermarks.table)
+      const lacksSome = nameOf(settled) !== toHex(answer.settledName)
+      if (lacksSome) await this.#ask(peer, { ...this.#compose(peer, noBytes), settled })
+      await this.#hear(peer, answer.watermarks)
+    } catch (thrown) {
+      if (!(thrown instanceof DecodeError)) throw thrown
+      return false
+    }
+    this.#heard.add(peer)
+    return true
+  }
+
+  /** Errors: DecodeError for what no node sends. */
+  answer(request: ReportRequest, peer: string): Reported {
+    const { watermarks } = this.#options
+    this.#reportOnSelf()
+    watermarks.learnReports(decodeTable(request))
+    void this.#hear(peer, request.watermarks).catch(() => {})
+    const { live, settled } = encodeTable(watermarks.table)
+    const settledName = Buffer.from(nameOf(settled), 'hex')
+    const isSame = settledName.equals(request.settledName)
+    return {
+      kind: 'reported',
+      live,
+      settledName,
+      settled: isSame ? noBytes : settled,
+      watermarks: this.#namesFor(peer),
+      content: this.#contentOf(request.wanted)
+    }
+  }
+
+  #look(): void {
+    const { members, isUp } = this.#options
+    if (this.#looks++ % refreshEveryLooks === 0) this.#heard.clear()
+    this.#reportOnSelf()
+    for (const peer of members().others) {
+      if (!isUp(peer)) this.#heard.delete(peer)
+      else if (!this.#heard.has(peer)) void this.exchangeWith(peer)
+    }
+  }
+
+  #reportOnSelf(): void {
+    const { watermarks, own, members } = this.#options
+    watermarks.learnReports(reportOnSelf(own(), watermarks.table))
+    for (const id of members().removed)
+      watermarks.learnReports(reportOnRemoved(id, watermarks.table))
+  }
+
+  #compose(peer: string, wanted: Uint8Array): ReportRequest {
+    const { live, settled } = encodeTable(this.#options.watermarks.table)
+    const settledName = Buffer.from(nameOf(settled), 'hex')
+    // Whoever fetches names nothing itself, so that two sides do not go on asking each other back.
+    const watermarks = wanted.length > 0 ? noBytes : this.#namesFor(peer)
+    return { kind: 'report', live, settledName, settled: noBytes, watermarks, wanted }
+  }
+
+  #ask(peer: string, body: ReportRequest): Promise<Reported | null> {
+    return new Promise((resolve) => this.#options.request(peer, body, resolve))
+  }
+
+  /** Runs of partitions with the same watermark: how many, and its name; zeros where nothing is shared or proven. */
+  #namesFor(peer: string): Buffer {
+    const { watermarks, partitions, isShared } = this.#options
+    const writer = new ByteWriter(64)
+    let run = 0
+    let last: Buffer = noName
+    for (let partition = 0; partition < partitions; partition++) {
+      const vector = watermarks.vector(partition)
+      const isTold = vector.size > 0 && isShared(partition, peer)
+      const name = isTold ? Buffer.from(nameOfWatermark(vector), 'hex') : noName
+      if (run > 0 && !name.equals(last)) {
+        writer.varint(run).bytes(last)
+        run = 0
+      }
+      last = name
+      run++
+    }
+    return writer.varint(run).bytes(last).finish()
+  }
+
+  /** Takes note of the watermarks that a peer names, asking for those that are not known here. */
+  async #hear(peer: string, names: Uint8Array): Promise<void> {
+    const { watermarks, isShared } = this.#options
+    let asked = 0
+    for (const [name, partitions] of decodeNames(names, this.#options.partitions)) {
+      let vector = watermarks.vectorNamed(name)
+      if (vector === null && asked++ < wantedAtOnceMax) {
+        const answer = await this.#ask(peer, this.#compose(peer, Buffer.from(name, 'hex')))
+        if (answer === null || this.#closed) return
+        if (nameOf(answer.content) === name) vector = decodeWatermark(answer.content)
+      }
+      if (vector === null) continue
+      for (const partition of partitions) {
+        if (isShared(partition, peer)) watermarks.hear(partition, vector)
+      }
+    }
+  }
+
+  #contentOf(wanted: Uint8Array): Uint8Array {
+    if (wanted.length !== nameBytes) return noBytes
+    const vector = this.#options.watermarks.vectorNamed(toHex(wanted))
+    return vector === null ? noBytes : encodeWatermark(vector)
+  }
+}
+
+/** Partitions by the name of their watermark. Errors: DecodeError. */
+function decodeNames(bytes: Uint8Array, partitionCount: number): Map<string, number[]> {
+  const byName = new Map<string, number[]>()
+  const reader = new ByteReader(bytes)
+  let partition = 0
+  while (reader.remaining > 0) {
+    const end = partition + reader.varint()
+    const name = reader.bytes(nameBytes)
+    if (end > partitionCount) throw new DecodeError('watermarks of partitions that do not exist')
+    const partitions = byName.get(toHex(name)) ?? []
+    for (; partition < end; partition++) if (!name.equals(noName)) partitions.push(partition)
+    if (partitions.length > 0) byName.set(toHex(name), partitions)
+  }
+  return byName
+}

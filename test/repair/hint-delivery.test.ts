@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Log } from '../../core/ports.ts'
+import {
+  type DeliveryOutcome,
+  HintDelivery,
+  type HintDeliveryOptions
+} from '../../repair/hint-delivery.ts'
+import { HintStore } from '../../storage/hint-store.ts'
+import type { ObjectKey } from '../../storage/keys.ts'
+import type { Versions } from '../../storage/version.ts'
+import { formatDot } from '../../storage/version-vector.ts'
+import { seededRandom } from '../oracle/seeded-random.ts'
+import { VirtualTime } from '../sim/virtual-time.ts'
+import { keyOf, memoryDatabase, openStore, put, writeOf } from '../storage/open-store.ts'
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
+const acknowledged: DeliveryOutcome = { verdict: 'acknowledged', reason: 'acknowledged' }
+const maxAgeMs = 60_000
+
+interface Sent {
+  readonly to: string
+  readonly key: ObjectKey
+  readonly versions: Versions
+}
+
+/** A node with hints, and a cluster of which only what is asked and answered is there. */
+class Bench {
+  readonly time = new VirtualTime()
+  readonly sent: Sent[] = []
+  readonly missed: string[] = []
+  readonly able = new Set<string>()
+  replicas: readonly string[] = ['n2', 'n3', 'n4']
+  epoch = 'one'
+  inFlight = 0
+  inFlightMax = 0
+  held = false
+  answer: (sent: Sent) => DeliveryOutcome = () => acknowledged
+  readonly hints: HintStore
+  readonly delivery: HintDelivery
+  readonly #mint: (name: string) => Versions
+
+  private constructor(hints: HintStore, mint: (name: string) => Versions, time: VirtualTime) {
+    this.hints = hints
+    this.#mint = mint
+    this.time = time
+    const options: HintDeliveryOptions = {
+      selfId: 'n1',
+      hints,
+      clock: time.clock,
+      timers: time.timers,
+      random: seededRandom(1),
+      log: silent,
+      maxAgeMs,
+      partitionOf: () => 7,
+      replicasOf: () => this.replicas,
+      ringEpoch: () => this.epoch,
+      canTake: (id) => this.able.has(id),
+      send: (to, key, versions, done) => {
+        const sent = { to, key, versions }
+        this.sent.push(sent)
+        this.inFlightMax = Math.max(this.inFlightMax, ++this.inFlight)
+        time.schedule(() => {
+          this.inFlight--
+          done(this.answer(sent))
+        }, 5)
+      },
+      isHeldHere: () => this.held,
+      budget: () => Promise.resolve(),
+      onRangeMissed: (partition, target) => this.missed.push(`${target}/${partition}`)
+    }
+    this.delivery = new HintDelivery(options)
+  }
+
+  static async open(): Promise<Bench> {
+    const time = new VirtualTime()
+    const { store } = await openStore(await memoryDatabase(), { timers: time.timers })
+    const other = await openStore(await memoryDatabase())
+    const hints = await HintStore.open({
+      store,
+      clock: time.clock,
+      log: silent,
+      bytesPerTargetMax: 1e9,
+      modeOf: () => 'siblings',
+      partitionOf: () => 7,
+      onRangeMissed() {}
+    })
+    const mint = (name: string) => put(other.store, keyOf(name), writeOf(name)).result.versions
+    const bench = new Bench(hints, mint, time)
+    bench.delivery.start()
+    return bench
+  }
+
+  keep(target: string, name: string): Versions {
+    const versions = this.#mint(name)
+    this.hints.put(target, keyOf(name), versions)
+    return versions
+  }
+
+  get left(): number {
+    return this.hints.backlog().reduce((sum, { count }) => sum + count, 0)
+  }
+}
+
+describe('hints are delivered', () => {
+  it('once their target is back, with a bounded number on their way', async () => {
+    const bench = await Bench.open()
+    for (let i = 0; i < 1000; i++) bench.keep('n2', `key ${i}`)
+    await bench.time.advance(10_000)
+    assert.deepEqual([bench.sent.length, bench.left], [0, 1000])
+    bench.able.add('n2')
+    await bench.time.advance(10_000)
+    assert.deepEqual([bench.sent.length, bench.left], [1000, 0])
+    assert.ok(bench.sent.every(({ to }) => to === 'n2'))
+    assert.ok(bench.inFlightMax > 8 && bench.inFlightMax <= 128, `${bench.inFlightMax}`)
+    assert.equal(bench.delivery.counters.delivered, 1000)
+    bench.delivery.close()
+  })
+
+  it('and stay where they have changed since they were sent', async () => {
+    const bench = await Bench.open()
+    bench.keep('n2', 'k')
+    let later: Versions = []
+    bench.answer = () => {
+      if (later.length === 0) later = bench.keep('n2', 'k')
+      return acknowledged
+    }
+    bench.able.add('n2')
+    await bench.time.runUntil(() => later.length > 0, 10_000)
+    assert.equal(bench.left, 1)
+    await bench.time.advance(10_000)
+    assert.equal(bench.left, 0)
+    const dots = bench.sent.at(-1)?.versions.map(({ dot }) => formatDot(dot))
+    assert.ok(dots?.includes(formatDot((later[0] ?? assert.fail()).dot)))
+    bench.delivery.close()
+  })
+
+  it('after a pause where the target pushes back, and nothing is deleted meanwhile', async () => {
+    const bench = await Bench.open()
+    for (let i = 0; i < 100; i++) bench.keep('n2', `key ${i}`)
+    bench.answer = () => ({ verdict: 'pushedBack', reason: 'overloaded' })
+    bench.able.add('n2')
+    await bench.time.advance(60_000)
+    assert.equal(bench.left, 100)
+    assert.ok(bench.sent.length < 100, `${bench.sent.length} in a minute`)
+    assert.ok((bench.delivery.counters.failures.get('overloaded') ?? 0) > 3)
+    bench.answer = () => acknowledged
+    await bench.time.advance(60_000)
+    assert.equal(bench.left, 0)
+    bench.delivery.close()
+  })
+
+  it('past those that are refused', async () => {
+    const bench = await Bench.open()
+    for (let i = 0; i < 300; i++) bench.keep('n2', `key ${String(i).padStart(3, '0')}`)
+    bench.answer = ({ key }) =>
+      String(key.key) < 'key 200' ? { verdict: 'refused', reason: 'not_ready' } : acknowledged
+    bench.able.add('n2')
+    await bench.time.advance(120_000)
+    assert.equal(bench.left, 200, 'the last 100 are through')
+    assert.ok(bench.sent.length < 20_000, `${bench.sent.length}`)
+    bench.answer = () => acknowledged
+    await bench.time.advance(120_000)
+    assert.equal(bench.left, 0)
+    bench.delivery.close()
+  })
+
+  it('less and less often where all that is left is refused', async () => {
+    const bench = await Bench.open()
+    for (let i = 0; i < 10; i++) bench.keep('n2', `key ${i}`)
+    bench.answer = () => ({ verdict: 'refused', reason: 'not_ready' })
+    bench.able.add('n2')
+    await bench.time.advance(120_000)
+    assert.ok(bench.sent.length >= 20 && bench.sent.length < 200, `${bench.sent.length}`)
+    assert.equal(bench.left, 10)
+    bench.delivery.close()
+  })
+
+  it('to a present replica where the target is none any more', async () => {
+    const bench = await Bench.open()
+    bench.keep('n2', 'k')
+    await bench.time.advance(10_000)
+    bench.replicas = ['n3', 'n4', 'n5']
+    bench.epoch = 'two'
+    await bench.time.advance(10_000)
+    assert.equal(bench.left, 1, 'nobody is there yet')
+    bench.able.add('n4')
+    await bench.time.advance(10_000)
+    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n4'], 0])
+    assert.equal(bench.delivery.counters.expired, 0)
+    bench.delivery.close()
+  })
+
+  it('at once where somebody asks for it', async () => {
+    const bench = await Bench.open()
+    bench.keep('n2', 'k')
+    bench.delivery.close()
+    const other = await Bench.open()
+    other.keep('n2', 'k')
+    other.able.add('n2')
+    const before = other.time.nowMs
+    let flushed = false
+    void other.delivery.flush().then(() => {
+      flushed = true
+    })
+    await other.time.runUntil(() => flushed, 1000)
+    assert.ok(flushed && other.time.nowMs - before < 100)
+    assert.deepEqual([other.left, bench.left], [0, 1])
+    other.delivery.close()
+  })
+})
+
+describe('hints that have expired', () => {
+  it('go to another replica, and the partition is marked', async () => {
+    const bench = await Bench.open()
+    bench.keep('n2', 'k')
+    bench.able.add('n3')
+    await bench.time.advance(maxAgeMs / 2)
+    assert.equal(bench.sent.length, 0)
+    await bench.time.advance(maxAgeMs * 2)
+    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n3'], 0])
+    assert.deepEqual(bench.missed, ['n2/7'])
+    assert.deepEqual([bench.delivery.counters.expired, bench.delivery.counters.delivered], [1, 0])
+    bench.delivery.close()
+  })
+
+  it('stay, and are counted, where no replica is there', async () => {
+    const bench = await Bench.open()
+    bench.keep('n2', 'k')
+    await bench.time.advance(maxAgeMs * 3)
+    assert.deepEqual([bench.left, bench.delivery.counters.overdue, bench.missed], [1, 1, []])
+    bench.able.add('n2')
+    await bench.time.advance(10_000)
+    assert.deepEqual([bench.left, bench.delivery.counters.overdue], [0, 0])
+    assert.equal(bench.delivery.counters.delivered, 1, 'the target is served before its substitute')
+    bench.delivery.close()
+  })
+
+  it('are dropped where this node holds all of it as a replica', async () => {
+    const bench = await Bench.open()
+    bench.replicas = ['n1', 'n2', 'n3']
+    bench.held = true
+    bench.keep('n2', 'k')
+    await bench.time.advance(maxAgeMs * 3)
+    assert.deepEqual([bench.left, bench.sent.length, bench.missed], [0, 0, ['n2/7']])
+    assert.equal(bench.delivery.counters.expired, 1)
+    bench.delivery.close()
+  })
+})

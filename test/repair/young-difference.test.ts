@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { youngMsOf } from '../../repair/reconcile/leaf-content.ts'
+import { hashContent, type Version } from '../../storage/version.ts'
+import { emptyVector, makeActor } from '../../storage/version-vector.ts'
+
+const nowMs = 1_000_000
+const youngMs = 2000
+
+function writtenAt(timeMs: number): Version {
+  const dot = { actor: makeActor('incarnat', 1), counter: 1 }
+  const payload = {
+    tombstone: true,
+    timeMs,
+    expiresAtMs: 0,
+    contentType: '',
+    meta: [],
+    size: 0,
+    value: null
+  }
+  return { ...payload, dot, past: emptyVector, contentHash: hashContent(dot, payload) }
+}
+
+const youngFor = (...agesMs: number[]) =>
+  youngMsOf(
+    agesMs.map((ageMs) => writtenAt(nowMs - ageMs)),
+    nowMs,
+    youngMs
+  )
+
+describe('a difference is young', () => {
+  it('for what is left of the time in which a write spreads, after the latest write', () => {
+    assert.equal(youngFor(500), 1500)
+    assert.equal(youngFor(60_000, 500), 1500)
+    assert.equal(youngFor(2000), 0)
+    assert.equal(youngFor(), 0)
+  })
+
+  it('no longer where the clock of the writer is a little ahead', () => {
+    assert.equal(youngFor(-300), 2000)
+  })
+
+  it('not at all where clocks disagree by so much that age means nothing', () => {
+    assert.equal(youngFor(-2000), 0)
+    assert.equal(youngFor(-120_000), 0)
+    assert.equal(youngFor(-120_000, 500), 1500)
+  })
+})
