@@ -1,6 +1,14 @@
 import { AnnealClientError } from './client-error.ts'
 import { type Answer, HttpCaller } from './http-caller.ts'
 import type {
+  BackgroundRepair,
+  HintBacklog,
+  QuarantineEntry,
+  RepairOptions,
+  RepairRunStatus,
+  RepairStatus
+} from './repair-types.ts'
+import type {
   BatchOperation,
   BatchResult,
   CallOptions,
@@ -113,6 +121,63 @@ export class AnnealClient {
   async ring(): Promise<RingStatus> {
     const answer = await this.#caller.call({ method: 'GET', path: '/admin/ring' })
     return answer.json<RingStatus>('epoch', 'partitions')
+  }
+
+  /** Begins a repair on the node asked; answers its id. */
+  async startRepair(options: RepairOptions = {}): Promise<string> {
+    const headers = new Headers({ 'content-type': 'application/json' })
+    const body = new TextEncoder().encode(JSON.stringify(options))
+    const answer = await this.#caller.call({ method: 'POST', path: '/admin/repair', headers, body })
+    return answer.json<{ readonly id: string }>('id').id
+  }
+
+  async repairRun(id: string): Promise<RepairRunStatus> {
+    const path = `/admin/repair/${encodeURIComponent(id)}`
+    const answer = await this.#caller.call({ method: 'GET', path })
+    return answer.json<RepairRunStatus>('id', 'state', 'partitions')
+  }
+
+  /** Nothing is written on its behalf any more. */
+  async cancelRepair(id: string): Promise<RepairRunStatus> {
+    const path = `/admin/repair/${encodeURIComponent(id)}`
+    const answer = await this.#caller.call({ method: 'DELETE', path })
+    return answer.json<RepairRunStatus>('id', 'state', 'partitions')
+  }
+
+  /** Background repair of the node asked, and what is known of each partition. */
+  async repair(): Promise<RepairStatus> {
+    const answer = await this.#caller.call({ method: 'GET', path: '/admin/repair' })
+    return answer.json<RepairStatus>('background', 'partitions')
+  }
+
+  /** Pauses or resumes the background repair of the node asked. */
+  async switchRepair(to: 'pause' | 'resume'): Promise<BackgroundRepair> {
+    const answer = await this.#caller.call({ method: 'POST', path: `/admin/repair/${to}` })
+    return answer.json<BackgroundRepair>('state')
+  }
+
+  /** What waits at the node asked for nodes that could not be reached. */
+  async hints(): Promise<readonly HintBacklog[]> {
+    const answer = await this.#caller.call({ method: 'GET', path: '/admin/hints' })
+    return answer.json<readonly HintBacklog[]>('length')
+  }
+
+  /** Versions that the node asked has set aside because they came up again after they were done away with. */
+  async quarantine(): Promise<readonly QuarantineEntry[]> {
+    const answer = await this.#caller.call({ method: 'GET', path: '/admin/quarantine' })
+    return answer.json<readonly QuarantineEntry[]>('length')
+  }
+
+  /** Lets a version that the node asked has set aside live again, as a new write. */
+  async restoreQuarantined(id: string): Promise<void> {
+    const path = `/admin/quarantine/${encodeURIComponent(id)}/restore`
+    await this.#caller.call({ method: 'POST', path })
+  }
+
+  /** Deletes a version that the node asked has set aside. */
+  async dropQuarantined(id: string): Promise<void> {
+    const path = `/admin/quarantine/${encodeURIComponent(id)}`
+    await this.#caller.call({ method: 'DELETE', path })
   }
 
   /** What every replica holds for a key; with `local` only what the node asked holds. */

@@ -34,7 +34,12 @@ export interface DataServiceOptions {
   readonly keys: ClusterKeys
   readonly clock: Clock
   readonly limits: DataLimits
-  readonly defaults: { readonly r: QuorumSpec; readonly w: QuorumSpec; readonly timeoutMs: number }
+  readonly defaults: {
+    readonly r: QuorumSpec
+    readonly w: QuorumSpec
+    readonly sloppy: boolean
+    readonly timeoutMs: number
+  }
 }
 
 /** What may come with any data request. */
@@ -42,6 +47,8 @@ export interface RequestOptions {
   readonly r?: QuorumSpec | undefined
   readonly w?: QuorumSpec | undefined
   readonly timeoutMs?: number | undefined
+  /** Whether other nodes may stand in for replicas that cannot be reached. */
+  readonly sloppy?: boolean | undefined
   /** A Causal-Context token; absent where the client has seen nothing. */
   readonly context?: string | undefined
 }
@@ -65,6 +72,8 @@ export interface KeyView {
   readonly etag: string
   readonly answered: number
   readonly asked: number
+  /** How many of those that answered stood in for a replica. */
+  readonly hinted: number
 }
 
 export interface WriteReceipt {
@@ -74,6 +83,8 @@ export interface WriteReceipt {
   readonly coordinator: string
   readonly answered: number
   readonly asked: number
+  /** How many of those that answered stood in for a replica. */
+  readonly hinted: number
   /** The key as it is after the write, where it was asked for. */
   readonly view: KeyView | null
 }
@@ -97,10 +108,10 @@ export class DataService {
     const result = await reads.read(objectKey, {
       r: request.r ?? cluster.propertiesOf(bucket).r ?? defaults.r,
       timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      sloppy: request.sloppy ?? defaults.sloppy,
       atLeast: seen
     })
-    const { answered, asked } = result
-    return viewOf(keys, objectKey, result.versions, this.#options.clock.now(), { answered, asked })
+    return viewOf(keys, objectKey, result.versions, this.#options.clock.now(), result)
   }
 
   /** Errors: `bad_key`, `bad_context`, `bad_parameter`, `value_too_large`, and those of the write coordinator. */
@@ -175,9 +186,10 @@ export class DataService {
     const result = await writes.write(key, write, {
       w: request.w ?? cluster.propertiesOf(bucket).w ?? defaults.w,
       timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      sloppy: request.sloppy ?? defaults.sloppy,
       returnObject
     })
-    const { answered, asked, coordinator, versions, contentHash } = result
+    const { answered, asked, hinted, coordinator, versions, contentHash } = result
     const context = { vector: result.context, timeMs: result.contextTimeMs }
     return {
       context: encodeContext(keys.context, key, context),
@@ -185,7 +197,8 @@ export class DataService {
       coordinator,
       answered,
       asked,
-      view: versions && viewOf(keys, key, versions, clock.now(), { answered, asked })
+      hinted,
+      view: versions && viewOf(keys, key, versions, clock.now(), result)
     }
   }
 
@@ -224,13 +237,13 @@ function viewOf(
   key: ObjectKey,
   versions: Versions,
   nowMs: number,
-  replicas: { readonly answered: number; readonly asked: number }
+  { answered, asked, hinted }: Pick<KeyView, 'answered' | 'asked' | 'hinted'>
 ): KeyView {
   const siblings = versions.filter((version) => isLive(version, nowMs))
   const state = siblings.length > 0 ? 'found' : versions.length > 0 ? 'deleted' : 'none'
   const seen = { vector: contextOf(versions), timeMs: latestTimeOf(versions) }
   const context = state === 'none' ? null : encodeContext(keys.context, key, seen)
-  return { state, siblings, context, etag: etagOfAll(siblings), ...replicas }
+  return { state, siblings, context, etag: etagOfAll(siblings), answered, asked, hinted }
 }
 
 /** Names one version: equal only for the same write. */
@@ -238,8 +251,12 @@ export function etagOf(version: Version): string {
   return etagOfHash(version.contentHash)
 }
 
+const etagBytes = Buffer.alloc(8)
+
+// By way of a buffer that is kept: a view of a fresh digest makes V8 move its bytes out of the heap first.
 function etagOfHash(contentHash: Uint8Array): string {
-  return toHex(contentHash.subarray(0, 8))
+  for (let i = 0; i < etagBytes.length; i++) etagBytes[i] = contentHash[i] ?? 0
+  return etagBytes.toString('hex')
 }
 
 function etagOfAll(siblings: Versions): string {

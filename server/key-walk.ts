@@ -149,7 +149,7 @@ export class KeyWalk {
       listed.every(({ objectHash }) => equalBytes(objectHash, first.objectHash))
     if (agreed) return first.live
     const { r, timeoutMs } = request
-    const options = { r, timeoutMs, atLeast: null }
+    const options = { r, timeoutMs, sloppy: this.#context.hints !== null, atLeast: null }
     const { versions } = await this.#reads.read(keyOf(request.bucket, first.key), options)
     const nowMs = this.#context.clock.now()
     return versions.some((version) => isLive(version, nowMs))

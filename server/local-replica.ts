@@ -1,22 +1,20 @@
 import type { Clock } from '../core/ports.ts'
+import type { AsideChange } from '../storage/aside-rows.ts'
 import { type Coordinated, coordinate, type Write } from '../storage/coordinate.ts'
+import { decodeDots } from '../storage/dots-codec.ts'
 import type { ObjectKey } from '../storage/keys.ts'
 import { decodeForeignObject } from '../storage/object-codec.ts'
 import type { Row } from '../storage/row-codec.ts'
 import { DamagedRowError, type Mutation, type Store } from '../storage/store.ts'
-import {
-  type ConflictMode,
-  hashObject,
-  merge,
-  sameVersions,
-  type Versions
-} from '../storage/version.ts'
+import { type ConflictMode, hashObject, type Versions } from '../storage/version.ts'
 import type { ReadAnswer } from './coordinator/read-tally.ts'
+import type { ReceiveOutcome, Reception } from './reception.ts'
 
 export interface LocalReplicaOptions {
   readonly store: Store
   readonly clock: Clock
   readonly siblingsMax: number
+  readonly reception: Reception
   readonly modeOf: (key: ObjectKey) => ConflictMode
   /** Before the first write: the cluster has taken data from now on. */
   readonly beforeWrite: () => void
@@ -36,6 +34,7 @@ export class LocalReplica {
   /** Values that are kept apart are filled in. */
   read(key: ObjectKey): ReadAnswer {
     const { store } = this.#options
+    if (this.isBehind(key)) return { kind: 'failed', unknown: false }
     try {
       const row = store.read(key)
       if (row === null) return { kind: 'versions', versions: [], objectHash: nothingHash }
@@ -45,6 +44,16 @@ export class LocalReplica {
       if (thrown instanceof DamagedRowError) return { kind: 'damaged' }
       throw thrown
     }
+  }
+
+  /** Whether this node must not answer reads of the key: see `Watermarks.isBehind`. */
+  isBehind(key: ObjectKey): boolean {
+    return this.#options.reception.isBehind(key)
+  }
+
+  /** 8 bytes; empty where nothing is proven in the key's partition. */
+  watermarkName(key: ObjectKey): Uint8Array {
+    return this.#options.reception.watermarkName(key)
   }
 
   /** The row as it is, for answering peers. Errors: DamagedRowError. */
@@ -58,22 +67,18 @@ export class LocalReplica {
   }
 
   /**
-   * Takes in an object from elsewhere: merged, never overwritten. Resolves once it is durable.
+   * Takes in an object from elsewhere: merged, never overwritten. Resolves once it is durable, or was refused. `sender`
+   * is the node that holds the object; null where it is nobody's.
    *
-   * Errors: throws `overloaded`, or what the store has failed with.
+   * Errors: throws or rejects with `overloaded`, or what the store has failed with.
    */
-  receive(key: ObjectKey, arriving: Versions): Promise<void> {
-    const { store, modeOf } = this.#options
+  receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
+    const { store, reception } = this.#options
     this.#options.beforeWrite()
     if (store.minter.hasForgotten(arriving)) {
       store.renewIncarnation('a peer holds a dot of this node that it does not remember')
     }
-    return store.mutate(key, (current) => {
-      const held = current?.versions ?? []
-      const versions = merge(held, arriving, modeOf(key))
-      if (current !== null && sameVersions(versions, held)) return { next: null, result: null }
-      return { next: { versions, mintActor: current?.mintActor ?? null }, result: null }
-    }).durable
+    return reception.receive(key, arriving, sender)
   }
 
   /** As `receive`, telling how it ended instead of throwing. */
@@ -83,36 +88,84 @@ export class LocalReplica {
     done: (outcome: 'repaired' | 'failed') => void
   ): void {
     try {
-      const succeed = () => done('repaired')
-      this.receive(key, arriving).then(succeed, () => done('failed'))
+      this.receive(key, arriving, null).then(
+        ({ kind }) => done(kind === 'refused' ? 'failed' : 'repaired'),
+        () => done('failed')
+      )
     } catch {
       done('failed')
     }
   }
 
   /** As `receive`, from the bytes of a peer. Errors: also DecodeError for bytes that are no object. */
-  receiveBytes(key: ObjectKey, object: Uint8Array): Promise<void> {
-    return this.receive(key, decodeForeignObject(object))
+  receiveBytes(key: ObjectKey, object: Uint8Array, sender: string): Promise<ReceiveOutcome> {
+    return this.receive(key, decodeForeignObject(object), sender)
   }
 
-  /** Mints a version and merges it into what is held. Errors: as `coordinate` and `Store.mutate`. */
-  coordinate(key: ObjectKey, write: Write): Mutation<Coordinated> {
+  /** As `receiveBytes`, answering as soon as the object is staged: see `Reception.take`. */
+  takeBytes(
+    key: ObjectKey,
+    object: Uint8Array,
+    sender: string
+  ): ReceiveOutcome | Promise<ReceiveOutcome> {
+    const { store, reception } = this.#options
+    const arriving = decodeForeignObject(object)
+    this.#options.beforeWrite()
+    if (store.minter.hasForgotten(arriving)) {
+      store.renewIncarnation('a peer holds a dot of this node that it does not remember')
+    }
+    return reception.take(key, arriving, sender)
+  }
+
+  /** The receiver of an object answered with the dots of versions of it that all others had done away with. */
+  setAside(key: ObjectKey, quarantined: Uint8Array, foundBy: string): void {
+    if (quarantined.length === 0) return
+    try {
+      // A failed write stops the node, which says so itself.
+      this.#options.reception.setAside(key, decodeDots(quarantined), foundBy).catch(() => {})
+    } catch {
+      // Whatever prevents it now, the next exchange finds the same version again.
+    }
+  }
+
+  /**
+   * Mints a version and merges it into what is held. What `alongside` makes of that goes into the same batch.
+   *
+   * Errors: as `coordinate` and `Store.mutate`.
+   */
+  coordinate(
+    key: ObjectKey,
+    write: Write,
+    alongside?: (coordinated: Coordinated) => readonly AsideChange[]
+  ): Mutation<Coordinated> {
     const { store, clock, siblingsMax, modeOf } = this.#options
     this.#options.beforeWrite()
     const rules = { mode: modeOf(key), siblingsMax, nowMs: clock.now() }
     for (;;) {
       try {
-        return store.mutate(key, (current) => {
-          // The merged object goes out whole, so values that are kept apart are read before anything is minted.
-          const held = current && { ...current, versions: store.withValues(key, current.versions) }
-          const result = coordinate(held, write, store.minter, rules)
-          return { next: { versions: result.versions, mintActor: result.mintActor }, result }
-        })
+        return store.mutate(
+          key,
+          (current) => {
+            // The merged object goes out whole, so values that are kept apart are read before anything is minted.
+            const held = current && {
+              ...current,
+              versions: store.withValues(key, current.versions)
+            }
+            const result = coordinate(held, write, store.minter, rules)
+            return { next: { versions: result.versions, mintActor: result.mintActor }, result }
+          },
+          alongside && (({ result }) => alongside(result))
+        )
       } catch (thrown) {
         // The store knows one damaged value more now and leaves it out; there are no more of them than versions.
         if (!(thrown instanceof DamagedRowError)) throw thrown
       }
     }
+  }
+
+  /** Resolves when all that this node has taken in so far outlives a power failure. */
+  sync(): Promise<void> {
+    return this.#options.store.sync()
   }
 
   mode(key: ObjectKey): ConflictMode {

@@ -17,6 +17,10 @@ export class NodeMetrics {
     'anneal_storage_batch_bytes_total',
     'Bytes of rows written, in all batches'
   )
+  readonly unreadableSlices = this.#counter(
+    'anneal_storage_unreadable_slices_total',
+    'Places of the database in which rows could not be read at all'
+  )
   readonly damagedRows = this.#counter(
     'anneal_storage_damaged_rows_total',
     'Rows that were read and were not what had been written'
@@ -110,6 +114,30 @@ export class NodeMetrics {
         for (const [value, number] of read()) this.set({ [label]: value }, number)
       }
     })
+  }
+
+  /** A count that is kept elsewhere and never goes back while its label is there; one value for each label. */
+  labelledCount<Label extends string>(
+    name: string,
+    help: string,
+    labels: readonly Label[],
+    read: () => Iterable<readonly [Readonly<Record<Label, string>>, number]>
+  ): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const [values, count] of read()) this.inc(values, count)
+      }
+    })
+  }
+
+  /** As `labelledCount`, without a label. */
+  count(name: string, help: string, read: () => number): void {
+    this.labelledCount(name, help, [], () => [[{}, read()]])
   }
 
   /** Durations that are counted elsewhere, in buckets of fewer bounds than they are counted in. */

@@ -3,6 +3,7 @@ import { AnnealError, DecodeError } from '../core/errors.ts'
 import { smallMessageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
 import type {
+  ConsultRequest,
   CoordinateRequest,
   GossipRequest,
   InspectRequest,
@@ -10,23 +11,31 @@ import type {
   ReadRequest,
   ReplicateRequest,
   Request,
-  Response
+  Response,
+  StoreHintRequest
 } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
-import { encodeObject } from '../storage/object-codec.ts'
+import { decodeForeignObject, encodeObject } from '../storage/object-codec.ts'
 import { DamagedRowError } from '../storage/store.ts'
 import { encodeVector } from '../storage/version-vector.ts'
+import type { ArrivalService } from './arrival-service.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { keyOf } from './coordinator/coordinator-context.ts'
 import type { WriteCoordinator } from './coordinator/write-coordinator.ts'
 import type { KeyWalk } from './key-walk.ts'
+import type { LocalHints } from './local-hints.ts'
 import type { LocalReplica } from './local-replica.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import type { RequestOrigin } from './peer/peer-acceptor.ts'
+import type { AnsweredExchanges } from './repair/answered-exchanges.ts'
 
 export interface PeerServiceOptions {
   readonly cluster: ClusterState
   readonly local: LocalReplica
+  readonly arrivals: ArrivalService
+  readonly exchanges: Pick<AnsweredExchanges, 'handle'>
+  /** Null where hinted handoff is turned off. */
+  readonly hints: LocalHints | null
   readonly writes: WriteCoordinator
   readonly walk: KeyWalk
   readonly metrics: NodeMetrics
@@ -71,16 +80,33 @@ export class PeerService {
     }
     switch (request.kind) {
       case 'read':
-        return respond(this.#read(request, origin))
+        return respond(
+          request.standIn ? this.#standIn(request, origin) : this.#read(request, origin)
+        )
       case 'replicate':
         return this.#replicate(request, origin, respond)
+      case 'storeHint':
+        return this.#storeHint(request, origin, respond)
       case 'coordinate':
         return this.#coordinate(request, origin, respond)
+      case 'consult':
+        return this.#consult(request, origin, respond)
+      case 'report':
+        return respond(this.#options.arrivals.report(request, origin.nodeId))
+      case 'reconcile':
+        return this.#options.exchanges.handle(request, origin.nodeId, respond)
       case 'inspect':
         return respond(this.#inspect(request))
       case 'listKeys':
         return this.#listKeys(request, origin, respond)
     }
+  }
+
+  #consult(request: ConsultRequest, origin: RequestOrigin, respond: Respond): void {
+    const { arrivals } = this.#options
+    arrivals
+      .consult(request)
+      .then(respond, (error: unknown) => respond(this.#failure(request, origin, error)))
   }
 
   /** Answers once what was learned is on disk. */
@@ -100,35 +126,75 @@ export class PeerService {
       same: false,
       object: noBytes,
       useBulk: false,
-      damaged: false
+      damaged: false,
+      watermark: noBytes
     } as const
     const objectKey = keyOf(bucket, key)
+    if (local.isBehind(objectKey)) throw isBehind()
     try {
       const row = local.row(objectKey)
-      if (row === null) return reply
+      if (row === null) return { ...reply, watermark: local.watermarkName(objectKey) }
       if (equalBytes(row.objectHash, objectHash)) return { ...reply, same: true }
       const object = local.wholeObject(objectKey, row)
       const useBulk = channel === 'small' && object.length > smallMessageBytesMax
-      return useBulk ? { ...reply, useBulk } : { ...reply, object }
+      const watermark = local.watermarkName(objectKey)
+      return useBulk ? { ...reply, useBulk } : { ...reply, object, watermark }
     } catch (thrown) {
       if (thrown instanceof DamagedRowError) return { ...reply, damaged: true }
       throw thrown
     }
   }
 
-  #replicate(request: ReplicateRequest, origin: RequestOrigin, respond: Respond): void {
+  /** What waits here for the replicas that cannot be reached; nothing is an answer too. */
+  #standIn({ bucket, key, objectHash }: ReadRequest, { channel }: RequestOrigin): Response {
+    const { hints } = this.#options
+    if (hints === null) throw this.#standsInForNobody()
+    const held = hints.read(keyOf(bucket, key))
+    const isSame = held.versions.length > 0 && equalBytes(held.objectHash, objectHash)
+    const isSent = held.versions.length > 0 && !isSame
+    const object = isSent ? encodeObject(held.versions, 'whole') : noBytes
+    const useBulk = channel === 'small' && object.length > smallMessageBytesMax
+    return {
+      kind: 'readReply',
+      same: isSame,
+      object: useBulk ? noBytes : object,
+      useBulk,
+      damaged: false,
+      watermark: noBytes
+    }
+  }
+
+  #storeHint(request: StoreHintRequest, origin: RequestOrigin, respond: Respond): void {
     this.#checkWritable()
-    const { bucket, key, object } = request
-    this.#options.local.receiveBytes(keyOf(bucket, key), object).then(
-      () => respond({ kind: 'acknowledged' }),
+    const { hints } = this.#options
+    if (hints === null) throw this.#standsInForNobody()
+    const { bucket, key, object, target } = request
+    if (this.#options.cluster.member(target) === undefined) {
+      throw new DecodeError(`a hint for ${target}, which is no member of this cluster`)
+    }
+    const versions = decodeForeignObject(object)
+    if (versions.length === 0) throw new DecodeError('a hint without versions')
+    hints.store(target, keyOf(bucket, key), versions).then(
+      () => respond({ kind: 'acknowledged', quarantined: noBytes }),
       (error: unknown) => respond(this.#failure(request, origin, error))
     )
+  }
+
+  #standsInForNobody(): AnnealError {
+    return new AnnealError('not_ready', 'this node stands in for nobody: hints.enabled is false')
+  }
+
+  #replicate(request: ReplicateRequest, origin: RequestOrigin, respond: Respond): void {
+    this.#checkWritable()
+    this.#options.arrivals
+      .replicate(request, origin.nodeId)
+      .then(respond, (error: unknown) => respond(this.#failure(request, origin, error)))
   }
 
   #coordinate(request: CoordinateRequest, origin: RequestOrigin, respond: Respond): void {
     const key = keyOf(request.bucket, request.key)
     this.#options.writes.coordinateFor(key, request).then(
-      ({ context, contextTimeMs, contentHash, answered, asked, versions }) => {
+      ({ context, contextTimeMs, contentHash, answered, asked, hinted, versions }) => {
         const writer = new ByteWriter()
         encodeVector(writer, context)
         const object = versions === null ? noBytes : encodeObject(versions, 'whole')
@@ -140,7 +206,8 @@ export class PeerService {
           contentHash,
           answered,
           asked,
-          object
+          object,
+          hinted
         })
       },
       (error: unknown) => respond(this.#failure(request, origin, error))
@@ -187,4 +254,11 @@ export class PeerService {
     }
     return { kind: 'failure', code: error.code, message: error.message }
   }
+}
+
+function isBehind(): AnnealError {
+  return new AnnealError(
+    'not_ready',
+    'the data of this node is older than what its peers have proven: it answers reads of the partition again after an exchange'
+  )
 }

@@ -1,18 +1,20 @@
 import { statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { collectDefaultMetrics } from 'prom-client'
 import { messageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
-import { openLevel } from '../storage/level.ts'
+import { explainFirstReads, openLevel } from '../storage/level.ts'
 import { parseAddress } from './address.ts'
 import { packageVersion } from './cli/package-root.ts'
 import type { Config } from './config/schema.ts'
+import { createNode } from './create-node.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { createLog, rateLimitedLog } from './log.ts'
-import { createNode, type Node } from './node.ts'
+import type { Node } from './node.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
 import { limitYoungGeneration } from './young-generation.ts'
@@ -38,7 +40,8 @@ export async function runNode(config: Config): Promise<void> {
   limitYoungGeneration()
   const stopping = untilStopped(log)
   const settled = withAdvertisedAddresses(config)
-  const database = await openLevel(join(config.node.data, 'db'), config.storage)
+  const directory = join(config.node.data, 'db')
+  const database = await openLevel(directory, config.storage)
   const node = await createNode({
     clock: systemClock,
     timers: systemTimers,
@@ -49,11 +52,14 @@ export async function runNode(config: Config): Promise<void> {
     config: settled,
     release: packageVersion,
     readDisk: () => readDisk(config.node.data),
+    eventLoopDelayMs: watchEventLoop(),
     onFailure: (error) => {
       log.error({ reason: error.message }, 'the node stops')
       process.exitCode = 1
       stopping.stop('storage failure')
     }
+  }).catch((thrown: unknown) => {
+    throw explainFirstReads(directory, thrown)
   })
   collectDefaultMetrics({ register: node.metrics.registry, prefix: 'anneal_' })
   let http: HttpServer
@@ -122,6 +128,18 @@ function withAdvertisedAddresses(config: Config): Config {
 function reachable(address: string): string {
   const { host, port } = parseAddress(address)
   return host === '0.0.0.0' || host === '::' ? `${hostname()}:${port}` : address
+}
+
+/** Each call answers for the time since the one before. */
+function watchEventLoop(): () => number {
+  const resolutionMs = 10
+  const histogram = monitorEventLoopDelay({ resolution: resolutionMs })
+  histogram.enable()
+  return () => {
+    const delayMs = histogram.count === 0 ? 0 : histogram.percentile(99) / 1e6 - resolutionMs
+    histogram.reset()
+    return Math.max(0, delayMs)
+  }
 }
 
 async function readDisk(directory: string) {

@@ -172,6 +172,11 @@ export const configSchema = Type.Object(
           { minimum: 1 },
           50,
           'The foreground p99 above which repair slows down and then pauses.'
+        ),
+        scrubRowsPerSecond: integer(
+          { minimum: 0, maximum: 1_000_000 },
+          1000,
+          'How fast stored rows are read again and checked against the hash trees; 0: never.'
         )
       },
       group

@@ -4,9 +4,11 @@ import type { Replication } from '../../ring/ring.ts'
 import { partitionOf, tokenOf } from '../../ring/token.ts'
 import { makeObjectKey, type ObjectKey } from '../../storage/keys.ts'
 import type { ClusterState } from '../cluster-state.ts'
+import type { LocalHints } from '../local-hints.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import type { PeerRequests } from '../peer/peers.ts'
 import type { QuorumContext } from './quorum.ts'
+import { StandIns } from './stand-ins.ts'
 
 /** What both coordinators stand on. */
 export interface CoordinatorContext {
@@ -16,6 +18,8 @@ export interface CoordinatorContext {
   readonly cluster: ClusterState
   readonly peers: PeerRequests
   readonly local: LocalReplica
+  /** Null where hinted handoff is turned off; then nobody stands in for anybody. */
+  readonly hints: LocalHints | null
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
@@ -43,6 +47,27 @@ export function quorumContext(
     regionOf: (replica) => cluster.member(replica)?.region ?? '',
     ownRegion: region
   }
+}
+
+/**
+ * Those that may stand in for replicas of the key, by the ring. With regions a node stands in for replicas of its own
+ * region only: elsewhere it would count for a quorum of a region that has nothing of the write.
+ */
+export function standInsFor(
+  context: CoordinatorContext,
+  key: ObjectKey,
+  isHealthy: (id: string) => boolean
+): StandIns {
+  const { cluster, replication } = context
+  const { ring } = cluster
+  const partition = partitionOf(key.token, ring.partitions)
+  const replicas = ring.replicas(partition)
+  const candidates = ring.walk(partition).filter((id) => !replicas.includes(id) && isHealthy(id))
+  const regionOf = (id: string) => cluster.member(id)?.region
+  return new StandIns(
+    candidates,
+    (node, replica) => 'n' in replication || regionOf(node) === regionOf(replica)
+  )
 }
 
 export interface QuorumNumbers {

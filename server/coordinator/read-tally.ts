@@ -1,5 +1,11 @@
 import { equalBytes } from '../../core/bytes.ts'
-import { type ConflictMode, hashObject, merge, type Versions } from '../../storage/version.ts'
+import {
+  type ConflictMode,
+  hashObject,
+  merge,
+  type Version,
+  type Versions
+} from '../../storage/version.ts'
 import { canBeMet, type Quorum, type QuorumGroup } from './quorum.ts'
 
 /**
@@ -7,7 +13,13 @@ import { canBeMet, type Quorum, type QuorumGroup } from './quorum.ts'
  * `unknown`: it did not answer in time.
  */
 export type ReadAnswer =
-  | { readonly kind: 'versions'; readonly versions: Versions; readonly objectHash: Uint8Array }
+  | {
+      readonly kind: 'versions'
+      readonly versions: Versions
+      readonly objectHash: Uint8Array
+      /** The name of the replica's watermark; absent where it was not worth telling. */
+      readonly watermark?: Uint8Array
+    }
   | { readonly kind: 'damaged' }
   | { readonly kind: 'failed'; readonly unknown: boolean }
 
@@ -30,6 +42,8 @@ export class ReadTally {
   readonly #mode: ConflictMode
   readonly #asked = new Set<string>()
   readonly #answers = new Map<string, ReadAnswer>()
+  /** Replicas that others have answered for; nearly always none. */
+  readonly #stoodInFor: string[] = []
   #decided = false
   #extra = 0
 
@@ -49,6 +63,11 @@ export class ReadTally {
     let count = 0
     for (const answer of this.#answers.values()) if (answer.kind === 'versions') count++
     return count
+  }
+
+  /** How many of the answers are those of stand-ins. */
+  get hinted(): number {
+    return this.#stoodInFor.filter((id) => this.#answers.get(id)?.kind === 'versions').length
   }
 
   get asked(): number {
@@ -73,10 +92,45 @@ export class ReadTally {
     return this.complete ? this.#askOneMore() : []
   }
 
-  add(replica: string, answer: ReadAnswer): ReadDecision {
+  /** `byStandIn`: another node has answered in place of the replica; it counts, and is not to be repaired. */
+  add(replica: string, answer: ReadAnswer, byStandIn = false): ReadDecision {
     if (!this.#asked.has(replica) || this.#answers.has(replica)) return wait
+    if (byStandIn) this.#stoodInFor.push(replica)
     this.#answers.set(replica, answer)
     return this.#decided ? wait : this.#decide()
+  }
+
+  /** What replicas have answered, where they have not all answered the same; else nothing. */
+  differing(): { replica: string; versions: Versions; watermark: Uint8Array | null }[] {
+    if (!this.#differ()) return []
+    return [...this.#answers].flatMap(([replica, answer]) => {
+      if (answer.kind !== 'versions' || this.#stoodInFor.includes(replica)) return []
+      return [{ replica, versions: answer.versions, watermark: answer.watermark ?? null }]
+    })
+  }
+
+  #differ(): boolean {
+    let hash: Uint8Array | null = null
+    for (const answer of this.#answers.values()) {
+      if (answer.kind !== 'versions') continue
+      if (hash !== null && !equalBytes(hash, answer.objectHash)) return true
+      hash = answer.objectHash
+    }
+    return false
+  }
+
+  /** The merge of all that was answered so far, without the versions that `isHidden` picks. */
+  mergedWithout(isHidden: (version: Version) => boolean): Versions {
+    let merged: Versions = []
+    for (const answer of this.#answers.values()) {
+      if (answer.kind !== 'versions') continue
+      merged = merge(
+        merged,
+        answer.versions.filter((version) => !isHidden(version)),
+        this.#mode
+      )
+    }
+    return merged
   }
 
   /** The merge of all that was answered so far. */
@@ -102,6 +156,7 @@ export class ReadTally {
     const stale: string[] = []
     let hash: Uint8Array | null = null
     for (const [replica, answer] of this.#answers) {
+      if (this.#stoodInFor.includes(replica)) continue
       if (answer.kind === 'damaged') stale.push(replica)
       if (answer.kind !== 'versions' || answer.versions === versions) continue
       hash ??= hashObject(versions)
@@ -113,16 +168,13 @@ export class ReadTally {
   #allWereHeard(): boolean {
     return this.#replicas.every((replica) => {
       const kind = this.#answers.get(replica)?.kind
-      return kind === 'versions' || kind === 'damaged'
+      return (kind === 'versions' || kind === 'damaged') && !this.#stoodInFor.includes(replica)
     })
   }
 
   #decide(): ReadDecision {
     const isIn = (replica: string) => this.#answers.get(replica)?.kind === 'versions'
-    if (canBeMet(this.#quorum, isIn) && this.answered >= this.#extra) {
-      this.#decided = true
-      return { kind: 'answer', versions: this.merged() }
-    }
+    if (canBeMet(this.#quorum, isIn) && this.answered >= this.#extra) return this.#answer()
     const isPossible = (replica: string) => {
       const answer = this.#answers.get(replica)
       return answer === undefined || answer.kind === 'versions'
@@ -135,8 +187,24 @@ export class ReadTally {
     if (replicas.length > 0) return { kind: 'ask', replicas }
     if (!this.complete) return wait
     // Widened, and nobody is left to ask: what there is must do.
+    return this.#answer()
+  }
+
+  /**
+   * Nodes that stand in know only of what was written since the replicas went away: where nobody else was heard, that
+   * they have nothing does not mean that there is nothing.
+   */
+  #answer(): ReadDecision {
+    const versions = this.merged()
+    if (versions.length === 0 && this.#stoodInFor.length > 0 && this.hinted === this.answered) {
+      const replicas = this.#askOneMore()
+      if (replicas.length > 0) return { kind: 'ask', replicas }
+      if (!this.complete) return wait
+      this.#decided = true
+      return { kind: 'fail', timedOut: this.#someUnknown() }
+    }
     this.#decided = true
-    return { kind: 'answer', versions: this.merged() }
+    return { kind: 'answer', versions }
   }
 
   /** Of a group, those that have to be asked now so that it can reach its number. */

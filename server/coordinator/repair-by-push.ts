@@ -18,10 +18,12 @@ export function createReadRepair(context: CoordinatorContext, metrics: NodeMetri
         return
       }
       const object = encodeObject(versions, 'whole')
-      const body = { kind: 'replicate', bucket: key.bucket, key: key.key, object } as const
-      peers.request(replica, 'bulk', body, repairTimeoutMs, ({ kind }) =>
-        done(kind === 'acknowledged' ? 'repaired' : 'failed')
-      )
+      const { bucket } = key
+      const body = { kind: 'replicate', bucket, key: key.key, object, synced: false } as const
+      peers.request(replica, 'bulk', body, repairTimeoutMs, (outcome) => {
+        if (outcome.kind === 'acknowledged') local.setAside(key, outcome.quarantined, replica)
+        done(outcome.kind === 'acknowledged' ? 'repaired' : 'failed')
+      })
     }
   })
 }

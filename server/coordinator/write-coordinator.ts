@@ -6,6 +6,7 @@ import type { Coordinated as CoordinatedFrame, CoordinateRequest } from '../../p
 import { noBytes } from '../../proto/wire-format.ts'
 import { isQuorumSpec } from '../../ring/bucket-record.ts'
 import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import { partitionOf } from '../../ring/token.ts'
 import type { Write } from '../../storage/coordinate.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import { decodeForeignObject } from '../../storage/object-codec.ts'
@@ -18,6 +19,8 @@ import { WriteOperation } from './write-operation.ts'
 export interface WriteOptions {
   readonly w: QuorumSpec
   readonly timeoutMs: number
+  /** Whether other nodes may stand in for replicas that cannot be reached. */
+  readonly sloppy: boolean
   /** Whether the caller wants to see the merged object. */
   readonly returnObject: boolean
 }
@@ -31,13 +34,16 @@ export interface WriteResult {
   readonly coordinator: string
   readonly answered: number
   readonly asked: number
+  /** How many of those that answered stood in for a replica. */
+  readonly hinted: number
   /** The merged object with all values, where it was asked for. */
   readonly versions: Versions | null
 }
 
 /**
- * Coordinates writes. Only a replica coordinates; any other node passes the write on to the first replica that is up,
- * once. A write that was passed on is never passed on again, and never tried twice: it could be coordinated twice.
+ * Coordinates writes. A replica coordinates; any other node passes the write on to the first replica that is up, once.
+ * Where none is, the first node that is up coordinates in its place, unless only replicas count. A write that was passed
+ * on is never passed on again, and never tried twice: it could be coordinated twice.
  */
 export class WriteCoordinator {
   readonly #context: CoordinatorContext
@@ -54,17 +60,24 @@ export class WriteCoordinator {
     return this.#passOn(key, write, options, replicas)
   }
 
-  /** Carries a write out on this node. Errors: as `write`. */
-  coordinate(key: ObjectKey, write: Write, options: WriteOptions): Promise<WriteResult> {
+  /** Carries a write out on this node, which is a replica or, `asFallback`, stands in for one. Errors: as `write`. */
+  coordinate(
+    key: ObjectKey,
+    write: Write,
+    options: WriteOptions,
+    asFallback = false
+  ): Promise<WriteResult> {
     return new Promise((resolve, reject) => {
-      new WriteOperation(this.#context, key, options, resolve, reject).start(write)
+      new WriteOperation(this.#context, key, options, asFallback, resolve, reject).start(write)
     })
   }
 
   /** For a peer that could not coordinate itself. Errors: as `write`, and DecodeError. */
   coordinateFor(key: ObjectKey, request: CoordinateRequest): Promise<WriteResult> {
-    const { selfId, acceptsWrites } = this.#context
-    if (!replicasOf(this.#context, key).includes(selfId) || !acceptsWrites()) {
+    const { selfId, acceptsWrites, hints } = this.#context
+    const isReplica = replicasOf(this.#context, key).includes(selfId)
+    const mayCoordinate = isReplica || (request.asFallback && hints !== null)
+    if (!mayCoordinate || !acceptsWrites()) {
       throw new AnnealError('not_ready', `node ${selfId} cannot coordinate this write now`)
     }
     const reader = new ByteReader(request.context)
@@ -74,7 +87,8 @@ export class WriteCoordinator {
     const value = request.tombstone ? null : request.value
     const w = parseQuorum(request.writeQuorum)
     const write: Write = { value, contentType, meta, ttlMs, context, contextTimeMs, coversAllHeld }
-    return this.coordinate(key, write, { w, timeoutMs, returnObject: request.returnObject })
+    const options = { w, timeoutMs, sloppy: !request.strict, returnObject: request.returnObject }
+    return this.coordinate(key, write, options, !isReplica)
   }
 
   async #passOn(
@@ -89,11 +103,15 @@ export class WriteCoordinator {
     const tried = new Set<string>()
     let candidates = replicas
     for (;;) {
-      const target = this.#firstHealthy(candidates, tried)
+      const replica = this.#firstHealthy(candidates, tried)
+      const target = replica ?? this.#fallback(key, options, tried)
       if (target === undefined) return this.#nobody(replicas, options)
+      const asFallback = replica === undefined
+      if (target === this.#context.selfId) return this.coordinate(key, write, options, asFallback)
       tried.add(target)
       const timeoutMs = options.timeoutMs - (this.#context.clock.monotonic() - startedMs)
-      const outcome = await this.#request(target, large ? 'bulk' : 'small', request, timeoutMs)
+      const body = asFallback ? { ...request, asFallback } : request
+      const outcome = await this.#request(target, large ? 'bulk' : 'small', body, timeoutMs)
       if (outcome.kind === 'coordinated') return toResult(outcome, target, options)
       if (isRefusedUnseen(outcome)) continue
       if (outcome.kind === 'failure' && outcome.code === 'epoch') {
@@ -112,6 +130,21 @@ export class WriteCoordinator {
   #firstHealthy(replicas: readonly string[], tried: ReadonlySet<string>): string | undefined {
     const { peers } = this.#context
     return replicas.find((id) => !tried.has(id) && peers.acceptsWrites(id))
+  }
+
+  /** The first node by the ring that is up, where no replica is; this one itself, perhaps. */
+  #fallback(
+    key: ObjectKey,
+    { sloppy }: WriteOptions,
+    tried: ReadonlySet<string>
+  ): string | undefined {
+    const { cluster, peers, hints, selfId, acceptsWrites } = this.#context
+    const replicas = replicasOf(this.#context, key)
+    if (!sloppy || hints === null || replicas.some((id) => peers.acceptsWrites(id)))
+      return undefined
+    const isHealthy = (id: string) => (id === selfId ? acceptsWrites() : peers.acceptsWrites(id))
+    const walk = cluster.ring.walk(partitionOf(key.token, cluster.ring.partitions))
+    return walk.find((id) => !replicas.includes(id) && !tried.has(id) && isHealthy(id))
   }
 
   #request(
@@ -186,7 +219,9 @@ function toRequest(key: ObjectKey, write: Write, options: WriteOptions): Coordin
     coversAllHeld: write.coversAllHeld,
     writeQuorum: String(options.w),
     timeoutMs: Math.ceil(options.timeoutMs),
-    returnObject: options.returnObject
+    returnObject: options.returnObject,
+    strict: !options.sloppy,
+    asFallback: false
   }
 }
 
@@ -197,9 +232,9 @@ function toResult(
 ): WriteResult {
   const reader = new ByteReader(frame.context)
   const context = decodeVector(reader)
-  const { contextTimeMs, contentHash, answered, asked } = frame
+  const { contextTimeMs, contentHash, answered, asked, hinted } = frame
   const versions = options.returnObject ? decodeForeignObject(frame.object) : null
-  return { context, contextTimeMs, contentHash, coordinator, answered, asked, versions }
+  return { context, contextTimeMs, contentHash, coordinator, answered, asked, hinted, versions }
 }
 
 function parseQuorum(text: string): QuorumSpec {

@@ -1,22 +1,28 @@
 import { AnnealError } from '../../core/errors.ts'
 import { smallMessageBytesMax } from '../../core/limits.ts'
+import type { Request } from '../../proto/frames.ts'
 import type { Coordinated, Write } from '../../storage/coordinate.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
+import { encodeObject } from '../../storage/object-codec.ts'
 import type { Versions } from '../../storage/version.ts'
 import type { Outcome } from '../peer/peer-link.ts'
 import {
   type CoordinatorContext,
   quorumContext,
   quorumUnavailable,
-  replicasOf
+  replicasOf,
+  standInsFor
 } from './coordinator-context.ts'
 import { canBeMet, neededBy, type Quorum, resolveQuorum } from './quorum.ts'
+import { planStandIns, type StandInPlan, type StandIns } from './stand-ins.ts'
 import type { WriteOptions, WriteResult } from './write-coordinator.ts'
 import { type WriteDecision, WriteTally } from './write-tally.ts'
 
 const epochRetriesMax = 3
+const standInsTriedMax = 2
+const anyReplica = () => true
 
-/** One write on the replica that coordinates it: the effects around a WriteTally. */
+/** One write on the node that coordinates it, a replica or one that stands in: the effects around a WriteTally. */
 export class WriteOperation {
   readonly #context: CoordinatorContext
   readonly #key: ObjectKey
@@ -24,8 +30,16 @@ export class WriteOperation {
   readonly #resolve: (result: WriteResult) => void
   readonly #reject: (error: Error) => void
   readonly #startedMs: number
+  /** Whether this node is no replica of the key, and stands in for one. */
+  readonly #asFallback: boolean
   readonly #epochRetries = new Map<string, number>()
   readonly #overloaded = new Set<string>()
+  /** Null where all replicas can be reached, as nearly always. */
+  #plan: StandInPlan | null = null
+  /** Who is left to stand in; null before anybody had to. */
+  #standIns: StandIns | null = null
+  /** By replica, once for each node that was to stand in for it. */
+  readonly #standInsTried: string[] = []
   #replicas: readonly string[] = []
   #quorum: Quorum = []
   #tally = new WriteTally([], [])
@@ -38,9 +52,11 @@ export class WriteOperation {
     context: CoordinatorContext,
     key: ObjectKey,
     options: WriteOptions,
+    asFallback: boolean,
     resolve: (result: WriteResult) => void,
     reject: (error: Error) => void
   ) {
+    this.#asFallback = asFallback
     this.#context = context
     this.#key = key
     this.#options = options
@@ -58,7 +74,9 @@ export class WriteOperation {
       return
     }
     for (const replica of this.#replicas) {
-      if (replica !== this.#context.selfId) this.#send(replica)
+      if (replica === this.#context.selfId) continue
+      if (this.#plan?.down.includes(replica)) this.#sendElsewhere(replica, this.#plan)
+      else this.#send(replica)
     }
   }
 
@@ -68,10 +86,14 @@ export class WriteOperation {
     this.#replicas = replicasOf(this.#context, this.#key)
     this.#quorum = resolveQuorum(this.#options.w, 'w', quorumContext(this.#context, this.#replicas))
     const isUp = (id: string) => id === selfId || peers.acceptsWrites(id)
-    if (!canBeMet(this.#quorum, isUp)) {
+    const allUp = this.#replicas.every(isUp)
+    if (this.#asFallback || !allUp) this.#planStandIns(isUp)
+    const plan = this.#plan
+    const counts = (id: string) => isUp(id) || plan?.standIns.has(id) || id === plan?.own
+    if (!canBeMet(this.#quorum, allUp ? anyReplica : counts)) {
       const numbers = {
         needed: neededBy(this.#quorum),
-        answered: this.#replicas.filter(isUp).length,
+        answered: this.#replicas.filter(counts).length,
         asked: this.#replicas.length
       }
       throw quorumUnavailable(this.#context, 'write', this.#replicas, numbers)
@@ -79,9 +101,31 @@ export class WriteOperation {
     this.#tally = new WriteTally(this.#replicas, this.#quorum)
   }
 
+  #planStandIns(isUp: (id: string) => boolean): void {
+    const { hints, selfId } = this.#context
+    if (hints === null) return
+    const free = this.#options.sloppy ? this.#freeStandIns() : null
+    this.#plan = planStandIns(this.#replicas, isUp, free, this.#asFallback ? selfId : null)
+  }
+
+  #freeStandIns(): StandIns {
+    const { selfId, peers } = this.#context
+    const isHealthy = (id: string) => id === selfId || peers.acceptsWrites(id)
+    this.#standIns ??= standInsFor(this.#context, this.#key, isHealthy)
+    return this.#standIns
+  }
+
   #coordinate(write: Write): void {
-    const { local, selfId } = this.#context
-    const { result, row, durable } = local.coordinate(this.#key, write)
+    const { local, hints, selfId } = this.#context
+    if (this.#asFallback) return this.#coordinateAsFallback(write)
+    const kept = this.#plan?.kept ?? []
+    const { result, row, durable } = local.coordinate(
+      this.#key,
+      write,
+      hints === null || kept.length === 0
+        ? undefined
+        : ({ versions }) => hints.changes(kept, this.#key, versions)
+    )
     this.#coordinated = result
     this.#versions = result.versions
     if (row === null) throw new AnnealError('internal', 'a write left nothing behind')
@@ -92,17 +136,63 @@ export class WriteOperation {
     )
   }
 
-  #send(replica: string): void {
-    const { peers, clock } = this.#context
+  /** Kept here, in place of one replica, before anybody else is sent it. */
+  #coordinateAsFallback(write: Write): void {
+    const { hints, selfId } = this.#context
+    if (hints === null || this.#plan === null) {
+      throw new AnnealError('not_ready', `node ${selfId} does not stand in for anybody`)
+    }
+    const { own, kept } = this.#plan
+    const targets = own === null ? kept : [own, ...kept]
+    const { result, durable } = hints.coordinate(this.#key, write, targets)
+    this.#coordinated = result
+    this.#versions = result.versions
+    this.#object = encodeObject(result.versions, 'whole')
+    durable.then(
+      () => {
+        this.#carryOut(this.#tally.kept())
+        if (own !== null) this.#carryOut(this.#tally.addStandIn(own, selfId))
+      },
+      () => {
+        if (own !== null) this.#failed(own, false)
+      }
+    )
+  }
+
+  /** What this node keeps for the replica lies beside the row already, or beside the hint. */
+  #sendElsewhere(replica: string, { standIns, own }: StandInPlan): void {
+    const standIn = standIns.get(replica)
+    if (standIn !== undefined) this.#sendHint(replica, standIn)
+    else if (replica !== own) this.#failed(replica, false)
+  }
+
+  #sendHint(replica: string, standIn: string): void {
     const { bucket, key } = this.#key
+    const body = { kind: 'storeHint', bucket, key, object: this.#object, target: replica } as const
+    this.#standInsTried.push(replica)
+    this.#request(standIn, body, (outcome) => {
+      if (outcome.kind !== 'acknowledged') return this.#missed(replica, outcome)
+      this.#carryOut(this.#tally.addStandIn(replica, standIn))
+    })
+  }
+
+  #send(replica: string): void {
+    const { bucket, key } = this.#key
+    const object = this.#object
+    const body = { kind: 'replicate', bucket, key, object, synced: false } as const
+    this.#request(replica, body, (outcome) => this.#heard(replica, outcome))
+  }
+
+  #request(node: string, body: Request, heard: (outcome: Outcome) => void): void {
+    const { peers, clock } = this.#context
     const channel = this.#object.length > smallMessageBytesMax ? 'bulk' : 'small'
     const timeoutMs = this.#options.timeoutMs - (clock.monotonic() - this.#startedMs)
-    const body = { kind: 'replicate', bucket, key, object: this.#object } as const
-    peers.request(replica, channel, body, timeoutMs, (outcome) => this.#heard(replica, outcome))
+    peers.request(node, channel, body, timeoutMs, heard)
   }
 
   #heard(replica: string, outcome: Outcome): void {
     if (outcome.kind === 'acknowledged') {
+      this.#context.local.setAside(this.#key, outcome.quarantined, replica)
       return this.#carryOut(this.#tally.add(replica, { kind: 'acknowledged' }))
     }
     if (outcome.kind === 'failure' && outcome.code === 'epoch') {
@@ -113,7 +203,28 @@ export class WriteOperation {
       }
     }
     if (isOverloaded(outcome)) this.#overloaded.add(replica)
+    this.#missed(replica, outcome)
+  }
+
+  /**
+   * The replica does not have the write, or did not say so: somebody keeps it for the replica. As long as it is not
+   * decided that may be another node, which then counts; afterwards, and where nobody is left, it is this one.
+   */
+  #missed(replica: string, outcome: Outcome): void {
+    const { hints } = this.#context
     const unknown = outcome.kind === 'noResponse' && outcome.reason === 'timeout'
+    if (hints === null || (outcome.kind === 'failure' && outcome.code === 'bad_request')) {
+      return this.#failed(replica, unknown)
+    }
+    const tried = this.#standInsTried.filter((id) => id === replica).length
+    const isOpen = this.#options.sloppy && !unknown && !this.#tally.decided
+    const standIn = isOpen && tried < standInsTriedMax ? this.#freeStandIns().take(replica) : null
+    if (standIn !== null) return this.#sendHint(replica, standIn)
+    hints.keep(replica, this.#key, this.#versions)
+    this.#failed(replica, unknown)
+  }
+
+  #failed(replica: string, unknown: boolean): void {
     this.#carryOut(this.#tally.add(replica, { kind: 'failed', unknown }))
   }
 
@@ -124,6 +235,7 @@ export class WriteOperation {
     const added = this.#tally.changeReplicas(replicas, quorum)
     this.#replicas = replicas
     this.#quorum = quorum
+    this.#standIns = null
     if (replicas.includes(replica) && !added.includes(replica)) this.#send(replica)
     for (const id of added) if (id !== this.#context.selfId) this.#send(id)
   }
@@ -134,7 +246,7 @@ export class WriteOperation {
   }
 
   #done(): void {
-    const { acknowledged, asked } = this.#tally
+    const { acknowledged, asked, hinted } = this.#tally
     if (this.#coordinated === null) return
     const { context, contextTimeMs, version } = this.#coordinated
     this.#resolve({
@@ -144,6 +256,7 @@ export class WriteOperation {
       coordinator: this.#context.selfId,
       answered: acknowledged,
       asked,
+      hinted,
       versions: this.#options.returnObject ? this.#versions : null
     })
   }

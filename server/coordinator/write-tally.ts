@@ -13,14 +13,17 @@ export type WriteDecision =
 const wait: WriteDecision = { kind: 'wait' }
 
 /**
- * Counts durable acknowledgements from distinct replicas. Each replica counts once, whatever it says how often, and
- * the decision is made once.
+ * Counts durable acknowledgements from distinct nodes: of replicas, each once, whatever it says how often, and of
+ * stand-ins, each in place of one replica. The decision is made once.
  */
 export class WriteTally {
   #quorum: Quorum
   #replicas: readonly string[]
   readonly #answers = new Map<string, WriteAnswer>()
+  /** Who has acknowledged in place of which replica; nearly always nobody. */
+  readonly #standIns: { readonly replica: string; readonly node: string }[] = []
   #decided = false
+  #isKept = false
 
   constructor(replicas: readonly string[], quorum: Quorum) {
     this.#replicas = replicas
@@ -30,6 +33,13 @@ export class WriteTally {
   get acknowledged(): number {
     let count = 0
     for (const replica of this.#replicas) if (this.#isAcknowledged(replica)) count++
+    return count
+  }
+
+  /** How many of the acknowledgements are those of stand-ins. */
+  get hinted(): number {
+    let count = 0
+    for (const { replica } of this.#standIns) if (this.#hasStandIn(replica)) count++
     return count
   }
 
@@ -52,8 +62,27 @@ export class WriteTally {
   add(replica: string, answer: WriteAnswer): WriteDecision {
     if (this.#isAcknowledged(replica)) return wait
     this.#answers.set(replica, answer)
+    return this.#decide()
+  }
+
+  /** A stand-in has stored the write for the replica. Whoever stands in for another one already counts there. */
+  addStandIn(replica: string, node: string): WriteDecision {
+    const isIn = this.#standIns.some((other) => other.node === node || other.replica === replica)
+    if (isIn || this.#isAcknowledged(replica)) return wait
+    this.#standIns.push({ replica, node })
+    return this.#decide()
+  }
+
+  /** What the node that coordinates keeps for the replicas, not being one of them, is durable. */
+  kept(): WriteDecision {
+    this.#isKept = true
+    return this.#decide()
+  }
+
+  #decide(): WriteDecision {
     if (this.#decided) return wait
     if (canBeMet(this.#quorum, (id) => this.#isAcknowledged(id))) {
+      if (!this.#isFounded()) return wait
       this.#decided = true
       return { kind: 'done' }
     }
@@ -62,8 +91,24 @@ export class WriteTally {
     return { kind: 'fail', timedOut: this.#someUnknown() }
   }
 
+  /**
+   * Hints of others alone do not confirm a write. Once its coordinator is gone, everything that it had minted counts as
+   * having reached some replica (its last incarnation reports no bound), and a late hint would be taken for a ghost.
+   */
+  #isFounded(): boolean {
+    if (this.#standIns.length === 0 || this.#isKept) return true
+    return this.#replicas.some((id) => this.#answers.get(id)?.kind === 'acknowledged')
+  }
+
   #isAcknowledged(replica: string): boolean {
-    return this.#answers.get(replica)?.kind === 'acknowledged'
+    return this.#answers.get(replica)?.kind === 'acknowledged' || this.#hasStandIn(replica)
+  }
+
+  // By a ring that changed meanwhile a stand-in may be a replica itself, and counts as that one only.
+  #hasStandIn(replica: string): boolean {
+    if (this.#standIns.length === 0 || !this.#replicas.includes(replica)) return false
+    const standIn = this.#standIns.find((other) => other.replica === replica)
+    return standIn !== undefined && !this.#replicas.includes(standIn.node)
   }
 
   #someUnknown(): boolean {

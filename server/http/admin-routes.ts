@@ -1,6 +1,8 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Node } from '../node.ts'
+import { summarizeHints } from '../repair/hints-report.ts'
+import { statusReport } from '../repair/repair-report.ts'
 import { keyAnswers, ringAnswers, statusAnswers } from './response-schemas.ts'
 import { keyParams, localQuery } from './schemas.ts'
 
@@ -45,7 +47,7 @@ export function registerAdminRoutes(app: FastifyInstance, node: Node): void {
 }
 
 export function describeStatus(node: Node) {
-  const { cluster, peers, config, release } = node
+  const { cluster, peers, config, release, repair, clock } = node
   const state = node.isStopping ? 'stopping' : node.isReady ? 'ready' : 'starting'
   const members = [...cluster.document.members.values()]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -72,8 +74,7 @@ export function describeStatus(node: Node) {
       partitions: cluster.ring.partitions,
       members
     },
-    // Both are part of the answer's shape; nothing is kept or repaired in the background yet.
-    hints: {},
-    repair: {}
+    hints: summarizeHints(repair.hints),
+    repair: statusReport(repair.service, repair.pacer, clock.now())
   }
 }

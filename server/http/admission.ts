@@ -49,16 +49,25 @@ export class Admission {
     this.#bytes -= bytes
   }
 
-  /** Runs one request. Errors: `overloaded`, and those of `run`. */
-  async admit<T>(run: () => Promise<T>): Promise<T> {
+  /** One request begins; `leave` must follow once it has ended. Errors: `overloaded`, and it has not begun. */
+  enter(): void {
     if (this.#requests >= this.#limits.maxInFlightRequests) {
       throw this.#overloaded(`${this.#requests} requests are in progress`)
     }
     this.#requests++
+  }
+
+  leave(): void {
+    this.#requests--
+  }
+
+  /** Runs one request. Errors: `overloaded`, and those of `run`. */
+  async admit<T>(run: () => Promise<T>): Promise<T> {
+    this.enter()
     try {
       return await run()
     } finally {
-      this.#requests--
+      this.leave()
     }
   }
 

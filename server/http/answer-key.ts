@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { OutgoingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 import type { Version } from '../../storage/version.ts'
 import { etagOf, type KeyView } from '../data-service.ts'
 import type { Admission } from './admission.ts'
+import { type DataRoutes, type FlatHeaders, sendSmall, smallBodyBytesMax } from './small-answer.ts'
 
 export const defaultContentType = 'application/octet-stream'
 
@@ -15,6 +15,10 @@ export interface Wanted {
   /** The ETag of one sibling. */
   readonly sibling?: string | undefined
   readonly ifNoneMatch?: string | undefined
+  /** The node that coordinated the write that this is the answer to; this one unless given. */
+  readonly coordinator?: string | undefined
+  /** How many of those that stored the write stood in for a replica. */
+  readonly hinted?: number | undefined
 }
 
 /** Answers with what a key holds: one value, siblings, or why there is none. */
@@ -22,9 +26,16 @@ export function answerKey(
   request: FastifyRequest,
   reply: FastifyReply,
   view: KeyView,
-  { sibling, ifNoneMatch }: Wanted,
-  admission: Admission
+  { sibling, ifNoneMatch, coordinator, hinted = 0 }: Wanted,
+  routes: DataRoutes
 ): FastifyReply {
+  const { admission } = routes
+  const isPlain = sibling === undefined && ifNoneMatch === undefined && hinted === 0
+  if (isPlain && hasOneSmallValue(view)) {
+    return answerSmallValue(reply, view, coordinator ?? routes.node.id, routes)
+  }
+  if (coordinator !== undefined) reply.header('X-Coordinator', coordinator)
+  if (hinted > 0) reply.header('X-Hinted', hinted)
   if (view.context !== null) reply.header('Causal-Context', view.context)
   reply.header('X-Replicas', `${view.answered}/${view.asked}`)
   if (view.state !== 'found') throw notFound(view, reply)
@@ -59,16 +70,39 @@ function answerValue(reply: FastifyReply, version: Version, admission: Admission
     .header('Last-Modified', httpDate(version.timeMs))
     .header('Content-Type', version.contentType)
     .header('Content-Length', value.length)
-  if (value.length > joinedBytesMax) return reply.send(value)
-  // Head and body in one string are one write to the socket; a buffer behind a head takes a writev, which costs as
-  // much as all the rest of a small read. In latin1 each character is one byte of the value.
-  reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders)
-  reply.hijack()
-  reply.raw.end(value.toString('latin1'), 'latin1')
-  return reply
+  return reply.send(value)
 }
 
-const joinedBytesMax = 8 * 1024
+function hasOneSmallValue({ siblings }: KeyView): boolean {
+  return siblings.length === 1 && (siblings[0]?.size ?? 0) <= smallBodyBytesMax
+}
+
+/** What nearly every read is answered with; `answerValue` says the same in the general case. */
+function answerSmallValue(
+  reply: FastifyReply,
+  view: KeyView,
+  coordinator: string,
+  routes: DataRoutes
+): FastifyReply {
+  const { siblings, context, etag, answered, asked } = view
+  const [version] = siblings
+  if (version === undefined) throw new AnnealError('internal', 'a value went missing')
+  const headers: FlatHeaders = [
+    'x-coordinator',
+    coordinator,
+    'x-replicas',
+    `${answered}/${asked}`,
+    'etag',
+    `"${etag}"`,
+    'last-modified',
+    httpDate(version.timeMs),
+    'content-type',
+    version.contentType
+  ]
+  if (context !== null) headers.push('causal-context', context)
+  for (const [name, text] of version.meta) headers.push(`x-meta-${name}`, text)
+  return sendSmall(reply, routes, 200, headers, bytesOf(version))
+}
 
 function answerSiblings(
   request: FastifyRequest,

@@ -8,6 +8,7 @@ export interface DataQuery {
   readonly r?: string
   readonly w?: string
   readonly timeout?: number
+  readonly sloppy?: boolean
 }
 
 /** What a data request asks for beside its key. Errors: `bad_context` where there are several. */
@@ -19,8 +20,8 @@ export function optionsOf(request: FastifyRequest, query: DataQuery): RequestOpt
 }
 
 /** As `optionsOf`, for a request whose operations have contexts of their own. */
-export function quorumsOf({ r, w, timeout }: DataQuery): RequestOptions {
-  return { r: quorumOf(r), w: quorumOf(w), timeoutMs: timeout }
+export function quorumsOf({ r, w, timeout, sloppy }: DataQuery): RequestOptions {
+  return { r: quorumOf(r), w: quorumOf(w), timeoutMs: timeout, sloppy }
 }
 
 /** The schema has let through only what this understands. */

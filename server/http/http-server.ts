@@ -15,6 +15,9 @@ import { registerHealthRoutes } from './health-routes.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { registerKvRoutes } from './kv-routes.ts'
 import { sendProblem, toAnnealError } from './problem.ts'
+import { registerQuarantineRoutes } from './quarantine-routes.ts'
+import { registerRepairRoutes } from './repair-routes.ts'
+import { registerReplicaRoutes } from './replica-routes.ts'
 import { compileRequestValidator } from './request-validator.ts'
 import { discardRest } from './unread-body.ts'
 
@@ -45,12 +48,15 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   await app.register(fastifySwagger, { openapi: describeApi(node) })
   observe(app, node, admission)
   await app.register((kv, _options, done) => {
-    registerKvRoutes(kv, node, admission)
+    registerKvRoutes(kv, { node, admission })
     done()
   })
   registerBatchRoute(app, node, admission)
   registerBucketRoutes(app, node)
   registerAdminRoutes(app, node)
+  registerQuarantineRoutes(app, node)
+  registerRepairRoutes(app, node)
+  registerReplicaRoutes(app, node)
   registerHealthRoutes(app, node)
   app.server.maxConnections = config.limits.maxConnections
   const address = await listen(app, config.node.http)
@@ -144,8 +150,7 @@ function observe(app: FastifyInstance, node: Node, admission: Admission): void {
     () => admission.bytesInFlight
   )
 
-  app.addHook('onRequest', (request, reply, done) => {
-    answerHeaders(node, request, reply)
+  app.addHook('onRequest', (request, _reply, done) => {
     try {
       if (isData(request.url)) checkReady(node)
       admission.admitBody(request)
@@ -155,7 +160,8 @@ function observe(app: FastifyInstance, node: Node, admission: Admission): void {
     }
   })
   // Not once the answer has gone out: where the client has left, it never does.
-  app.addHook('onSend', (request, _reply, payload, done) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    answerHeaders(node, request, reply)
     admission.releaseBody(request)
     done(null, payload)
   })
@@ -169,6 +175,9 @@ function observe(app: FastifyInstance, node: Node, admission: Admission): void {
         latencies.set(operation, histogram)
       }
       histogram.observe(reply.elapsedTime)
+      if (isOneKey(request.url) && reply.statusCode < 500) {
+        node.foreground.observe(reply.elapsedTime)
+      }
     }
     done()
   })
@@ -177,15 +186,23 @@ function observe(app: FastifyInstance, node: Node, admission: Admission): void {
 function answerHeaders(
   node: Node,
   request: FastifyRequest,
-  reply: { header(name: string, value: string): unknown }
+  reply: { header(name: string, value: string): unknown; hasHeader(name: string): boolean }
 ): void {
   reply.header('Request-Id', request.id)
-  reply.header('X-Coordinator', node.id)
+  // A write names the node that it was passed on to.
+  if (!reply.hasHeader('X-Coordinator')) reply.header('X-Coordinator', node.id)
   if (node.isStopping) reply.header('Connection', 'close')
 }
 
+const dataPrefix = '/kv/'
+
 function isData(url: string): boolean {
-  return url.startsWith('/kv/')
+  return url.startsWith(dataPrefix)
+}
+
+/** Lists and batches take as long as they are large, which says nothing about how disturbed the users are. */
+function isOneKey(url: string): boolean {
+  return url.indexOf('/', dataPrefix.length) > 0
 }
 
 function operationOf(method: string): string {

@@ -6,7 +6,6 @@ import type { Meta } from '../../storage/version.ts'
 import type { KeyView, RequestOptions, WriteReceipt } from '../data-service.ts'
 import { decodeCursor, encodeCursor } from '../key-walk.ts'
 import type { Node } from '../node.ts'
-import type { Admission } from './admission.ts'
 import { answerKey, defaultContentType, matches } from './answer-key.ts'
 import { contentTypeOf, keepBodiesAsBytes } from './body-parsers.ts'
 import { type DataQuery, optionsOf, quorumsOf } from './data-options.ts'
@@ -23,12 +22,14 @@ import {
   readQuery,
   valueBody
 } from './schemas.ts'
+import { type DataRoutes, type FlatHeaders, sendSmall } from './small-answer.ts'
 
 const listLimitDefault = 1000
 const emptyValue = Buffer.alloc(0)
 
 /** `/kv`, on an instance of its own: here bodies are bytes, whatever their content type says. */
-export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Admission): void {
+export function registerKvRoutes(app: FastifyInstance, routes: DataRoutes): void {
+  const { node, admission } = routes
   const kv = app.withTypeProvider<TypeBoxTypeProvider>()
   keepBodiesAsBytes(kv)
 
@@ -41,15 +42,18 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
     response: readAnswers
   }
   const readConfig = { swagger: { exposeHeadRoute: true } }
-  kv.get('/kv/:bucket/:key', { schema: readSchema, config: readConfig }, (request, reply) =>
-    admission.admit(async () => {
+  kv.get('/kv/:bucket/:key', { schema: readSchema, config: readConfig }, async (request, reply) => {
+    admission.enter()
+    try {
       const { bucket, key } = request.params
       const view = await node.data.get(bucket, key, optionsOf(request, request.query))
       const { sibling } = request.query
       const ifNoneMatch = request.headers['if-none-match']
-      return answerKey(request, reply, view, { sibling, ifNoneMatch }, admission)
-    })
-  )
+      return answerKey(request, reply, view, { sibling, ifNoneMatch }, routes)
+    } finally {
+      admission.leave()
+    }
+  })
 
   const putSchema = {
     summary: 'Write a key',
@@ -61,11 +65,12 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
     body: valueBody,
     response: putAnswers
   }
-  kv.put('/kv/:bucket/:key', { schema: putSchema }, (request, reply) =>
-    admission.admit(async () => {
+  kv.put('/kv/:bucket/:key', { schema: putSchema }, async (request, reply) => {
+    admission.enter()
+    try {
       const { bucket, key } = request.params
       const options = optionsOf(request, request.query)
-      await checkPreconditions(node, request, bucket, key, options)
+      if (hasPreconditions(request)) await checkPreconditions(node, request, bucket, key, options)
       const receipt = await node.data.put(bucket, key, {
         ...options,
         value: Buffer.isBuffer(request.body) ? request.body : emptyValue,
@@ -74,9 +79,11 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
         ttlSeconds: request.query.ttl,
         returnObject: request.query.return === 'body'
       })
-      return answerWrite(request, reply, receipt, admission)
-    })
-  )
+      return answerWrite(request, reply, receipt, routes)
+    } finally {
+      admission.leave()
+    }
+  })
 
   const deleteSchema = {
     summary: 'Delete a key',
@@ -90,9 +97,9 @@ export function registerKvRoutes(app: FastifyInstance, node: Node, admission: Ad
     admission.admit(async () => {
       const { bucket, key } = request.params
       const options = optionsOf(request, request.query)
-      await checkPreconditions(node, request, bucket, key, options)
+      if (hasPreconditions(request)) await checkPreconditions(node, request, bucket, key, options)
       const receipt = await node.data.delete(bucket, key, options)
-      return answerWrite(request, reply, receipt, admission)
+      return answerWrite(request, reply, receipt, routes)
     })
   )
 
@@ -133,6 +140,10 @@ function metaOf(request: FastifyRequest): Meta {
   return meta.length > 1 ? meta.sort(([a], [b]) => (a < b ? -1 : 1)) : meta
 }
 
+function hasPreconditions({ headers }: FastifyRequest): boolean {
+  return headers['if-match'] !== undefined || headers['if-none-match'] !== undefined
+}
+
 /** Best effort: between this look and the write, others may write. */
 async function checkPreconditions(
   node: Node,
@@ -143,8 +154,8 @@ async function checkPreconditions(
 ): Promise<void> {
   const ifMatch = request.headers['if-match']
   const ifNoneMatch = request.headers['if-none-match']
-  if (ifMatch === undefined && ifNoneMatch === undefined) return
-  const view = await node.data.get(bucket, key, { r: options.r, timeoutMs: options.timeoutMs })
+  const { r, timeoutMs, sloppy } = options
+  const view = await node.data.get(bucket, key, { r, timeoutMs, sloppy })
   if (ifMatch !== undefined && !isMatch(ifMatch, view)) {
     throw new AnnealError('precondition_failed', `If-Match does not hold: ${stateOf(view)}`)
   }
@@ -165,17 +176,23 @@ function answerWrite(
   request: FastifyRequest,
   reply: FastifyReply,
   receipt: WriteReceipt,
-  admission: Admission
+  routes: DataRoutes
 ): FastifyReply {
-  reply.header('X-Coordinator', receipt.coordinator)
+  const { view, coordinator, context, etag, answered, asked, hinted } = receipt
   // The conditions of a write have been checked before it, and say nothing about its answer.
-  if (receipt.view !== null) return answerKey(request, reply, receipt.view, {}, admission)
-  return reply
-    .code(204)
-    .header('Causal-Context', receipt.context)
-    .header('ETag', `"${receipt.etag}"`)
-    .header('X-Replicas', `${receipt.answered}/${receipt.asked}`)
-    .send()
+  if (view !== null) return answerKey(request, reply, view, { coordinator, hinted }, routes)
+  const headers: FlatHeaders = [
+    'x-coordinator',
+    coordinator,
+    'x-replicas',
+    `${answered}/${asked}`,
+    'etag',
+    `"${etag}"`,
+    'causal-context',
+    context
+  ]
+  if (hinted > 0) headers.push('x-hinted', String(hinted))
+  return sendSmall(reply, routes, 204, headers, null)
 }
 
 interface ListQuery extends DataQuery {

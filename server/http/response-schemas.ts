@@ -15,10 +15,10 @@ const problem = Type.Object(
 )
 
 /** By status. */
-type Answers = Readonly<Record<number, object>>
+export type Answers = Readonly<Record<number, object>>
 
 /** The answers with these codes, by their statuses. */
-function problems(...codes: readonly ErrorCode[]): Answers {
+export function problems(...codes: readonly ErrorCode[]): Answers {
   const byStatus = new Map<number, ErrorCode[]>()
   for (const code of codes) {
     const status = errorStatus[code]
@@ -31,11 +31,16 @@ function problems(...codes: readonly ErrorCode[]): Answers {
   return Object.fromEntries(answers)
 }
 
-function answer(description: string, mediaType: string, schema: TSchema, headers = {}): object {
+export function answer(
+  description: string,
+  mediaType: string,
+  schema: TSchema,
+  headers = {}
+): object {
   return { description, headers, content: { [mediaType]: { schema } } }
 }
 
-function empty(description: string, headers = {}): object {
+export function empty(description: string, headers = {}): object {
   return { description, headers, type: 'null' }
 }
 
@@ -46,6 +51,9 @@ const contextHeader = {
 }
 const replicasHeader = { 'X-Replicas': text('Replicas that answered / were asked') }
 const writeHeaders = { ...contextHeader, ...replicasHeader, ETag: text('Names this write') }
+const hintedHeader = {
+  'X-Hinted': text('How many of those that answered stood in for a replica; absent where none did')
+}
 const valueHeaders = {
   ...writeHeaders,
   'Last-Modified': text('When it was written'),
@@ -96,15 +104,19 @@ const writeProblems = problems(
 )
 
 export const putAnswers: Answers = {
-  200: { ...oneValue, description: 'With ?return=body: the value as it is now' },
-  204: empty('Written', writeHeaders),
+  200: {
+    ...oneValue,
+    description: 'With ?return=body: the value as it is now',
+    headers: { ...valueHeaders, ...hintedHeader }
+  },
+  204: empty('Written', { ...writeHeaders, ...hintedHeader }),
   300: { ...severalValues, description: 'With ?return=body: the siblings as they are now' },
   ...writeProblems,
   ...problems('value_too_large')
 }
 
 export const deleteAnswers: Answers = {
-  204: empty('Deleted, or nothing was there', writeHeaders),
+  204: empty('Deleted, or nothing was there', { ...writeHeaders, ...hintedHeader }),
   ...writeProblems
 }
 
@@ -191,8 +203,22 @@ const status = Type.Object({
     partitions: Type.Integer(),
     members: Type.Array(memberStatus)
   }),
-  hints: Type.Object({}),
-  repair: Type.Object({})
+  hints: Type.Object({
+    count: Type.Integer({ description: 'Objects that wait here for others' }),
+    bytes: Type.Integer(),
+    oldestSeconds: Type.Union([Type.Number(), Type.Null()]),
+    targets: Type.Array(Type.Object({ target: Type.String(), count: Type.Integer() }))
+  }),
+  repair: Type.Object({
+    state: Type.String(),
+    reason: Type.Union([Type.String(), Type.Null()]),
+    oldestEqualSeconds: Type.Union([Type.Integer(), Type.Null()], {
+      description: 'null: some replicas were never found equal'
+    }),
+    neverEqual: Type.Integer(),
+    exchangesInFlight: Type.Integer(),
+    partitions: Type.Record(Type.String(), Type.Integer())
+  })
 })
 
 const ring = Type.Object({

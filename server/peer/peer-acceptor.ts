@@ -13,6 +13,7 @@ import type { Greeting } from '../../proto/handshake-codec.ts'
 import { FrameSender } from './frame-sender.ts'
 import { AcceptorHandshake, type AcceptorHandshakeOptions, type RefusalCode } from './handshake.ts'
 import { isRequest } from './peer-link.ts'
+import { RecentIds } from './recent-ids.ts'
 
 /** Who asks, and by which member set. */
 export interface RequestOrigin {
@@ -133,26 +134,5 @@ export class PeerAcceptor implements ConnectionEvents {
       if (this.#closed) return
       this.#sender.send(encodeFrame({ id, epoch: this.#options.epoch(), body: response }))
     })
-  }
-}
-
-const recentIdsMax = 8192
-
-/** Notices repeated request ids, so that a message delivered twice is carried out once. */
-class RecentIds {
-  readonly #ids = new Set<number>()
-  #forgottenUpTo = 0
-
-  seen(id: number): boolean {
-    if (id <= this.#forgottenUpTo || this.#ids.has(id)) return true
-    this.#ids.add(id)
-    if (this.#ids.size > recentIdsMax) {
-      for (const oldest of this.#ids) {
-        this.#ids.delete(oldest)
-        if (oldest > this.#forgottenUpTo) this.#forgottenUpTo = oldest
-        break
-      }
-    }
-    return false
   }
 }

@@ -14,6 +14,7 @@ import type { Failure, Frame, Request, Response } from '../../proto/frames.ts'
 import type { Greeting } from '../../proto/handshake-codec.ts'
 import { FrameSender } from './frame-sender.ts'
 import { DialerHandshake, type HandshakeOptions, type RefusalCode } from './handshake.ts'
+import { PendingRequests } from './pending-requests.ts'
 
 /** How a request ended that no response came for. `lost` and `timeout`: it may or may not have been carried out. */
 export interface NoResponse {
@@ -81,7 +82,7 @@ const waitingBytesMax = 64 * 1024 * 1024
  */
 export class PeerLink {
   readonly #options: PeerLinkOptions
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new PendingRequests<Pending>()
   #state: LinkState = { kind: 'waiting', timer: null }
   #nextId = 1
   #failures = 0
@@ -217,9 +218,8 @@ export class PeerLink {
 
   // A response to nothing in flight came late or twice, and is left alone.
   #settle({ id, body }: Frame): void {
-    const pending = this.#pending.get(id)
+    const pending = this.#pending.take(id)
     if (pending === undefined) return
-    this.#pending.delete(id)
     pending.callback(isResponse(body) ? body : { kind: 'noResponse', reason: 'lost' })
   }
 
@@ -248,9 +248,9 @@ export class PeerLink {
   }
 
   #loseAll(): void {
-    const lost = [...this.#pending.values()]
+    const lost = this.#pending.entries()
     this.#pending.clear()
-    for (const { callback } of lost) callback({ kind: 'noResponse', reason: 'lost' })
+    for (const [, { callback }] of lost) callback({ kind: 'noResponse', reason: 'lost' })
   }
 
   // One timer serves all deadlines of the link, set for the first of them: most requests never meet theirs.
@@ -269,13 +269,15 @@ export class PeerLink {
     this.#clearSweepTimer()
     const nowMs = this.#options.clock.monotonic()
     let firstMs = Number.POSITIVE_INFINITY
-    for (const [id, pending] of this.#pending) {
+    for (const [id, pending] of this.#pending.entries()) {
       if (pending.deadlineMs > nowMs) {
         firstMs = Math.min(firstMs, pending.deadlineMs)
         continue
       }
-      this.#pending.delete(id)
-      pending.callback({ kind: 'noResponse', reason: 'timeout' })
+      // A callback may have ended the link, and with it all requests.
+      if (this.#pending.take(id) !== undefined) {
+        pending.callback({ kind: 'noResponse', reason: 'timeout' })
+      }
     }
     this.#sweepBy(firstMs)
   }
@@ -291,10 +293,14 @@ const requestKinds: ReadonlySet<string> = new Set<Request['kind']>([
   'ping',
   'read',
   'replicate',
+  'storeHint',
+  'reconcile',
   'coordinate',
   'inspect',
   'listKeys',
-  'gossip'
+  'gossip',
+  'consult',
+  'report'
 ])
 
 function isResponse(body: Request | Response): body is Response {

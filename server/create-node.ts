@@ -1,0 +1,287 @@
+import { deriveKeys } from '../core/secrets.ts'
+import type { Member } from '../ring/cluster-document.ts'
+import type { Replication } from '../ring/ring.ts'
+import type { ObjectKey } from '../storage/keys.ts'
+import type { Store } from '../storage/store.ts'
+import { ArrivalService } from './arrival-service.ts'
+import { ClusterState } from './cluster-state.ts'
+import type { Config } from './config/schema.ts'
+import { type CoordinatorContext, replicasOf } from './coordinator/coordinator-context.ts'
+import { GhostCheck } from './coordinator/ghost-check.ts'
+import { replicaCount } from './coordinator/quorum.ts'
+import { ReadCoordinator } from './coordinator/read-coordinator.ts'
+import { createReadRepair } from './coordinator/repair-by-push.ts'
+import { WriteCoordinator } from './coordinator/write-coordinator.ts'
+import { DataService } from './data-service.ts'
+import { createHintedHandoff, type HintedHandoff } from './hinted-handoff.ts'
+import { KeyInspection } from './key-inspection.ts'
+import { KeyWalk } from './key-walk.ts'
+import { LocalReplica } from './local-replica.ts'
+import { Node, type NodePorts } from './node.ts'
+import { describeGauges } from './node-gauges.ts'
+import { NodeMetrics } from './node-metrics.ts'
+import { openNodeStorage } from './node-storage.ts'
+import { openReception } from './open-reception.ts'
+import { Peers } from './peer/peers.ts'
+import { PeerService } from './peer-service.ts'
+import { QuarantineDesk } from './quarantine-desk.ts'
+import { EarlyMarks } from './repair/early-marks.ts'
+import { ForegroundLatency } from './repair/foreground-latency.ts'
+import { describeHealingMetrics } from './repair/healing-metrics.ts'
+import { createNodePacer } from './repair/node-pacer.ts'
+import { NodeRepair } from './repair/node-repair.ts'
+import { describeRepairMetrics } from './repair/repair-metrics.ts'
+import { createReportExchange } from './report-requests.ts'
+
+const processBytes = 16
+const quantilesShown = [0.5, 0.95, 0.99]
+const documentRow = 'cluster-document'
+
+/**
+ * Opens the storage and listens for peers; `start` then lets it join.
+ *
+ * Errors: AnnealError where the data directory belongs to another node or cluster, or an address is taken.
+ */
+export async function createNode(ports: NodePorts): Promise<Node> {
+  const { clock, timers, random, transport, log, config } = ports
+  const { node: own, replication: replicas, limits } = config
+  const { partitions } = config.cluster
+  const early = new EarlyMarks()
+  const metrics = new NodeMetrics()
+  const keys = await deriveKeys(config.cluster.name, config.cluster.secret ?? '')
+  const storage = await openNodeStorage(ports, { metrics, keys, early })
+  const { disk, store, trees, keeper, writesRefused } = storage
+  const foreground = new ForegroundLatency(clock)
+  const pacer = createNodePacer(ports, storage, foreground)
+  const replication: Replication =
+    replicas.regions === null
+      ? { n: replicas.n }
+      : { regions: new Map(Object.entries(replicas.regions)) }
+
+  const cluster = new ClusterState(
+    {
+      self: describeSelf(config),
+      ring: { partitions, replication },
+      replicas: replicaCount(replication),
+      log,
+      persist: (document) => store.writeMeta(documentRow, document),
+      onChange: () => {
+        peers.clusterChanged()
+        arriving.watermarks.ringChanged()
+      }
+    },
+    store.readMeta(documentRow)
+  )
+  const modeOf = ({ bucket }: ObjectKey) =>
+    cluster.propertiesOf(Buffer.from(bucket).toString()).conflict
+  const arriving = await openReception({
+    selfId: own.id,
+    store,
+    clock,
+    timers,
+    log,
+    ring: () => cluster.ring,
+    peers: {
+      isUp: (id) => peers.isUp(id),
+      request: (...request) => peers.request(...request)
+    },
+    modeOf,
+    checkRows: async (key) => {
+      const { partition, leaf } = trees.leafOf(key)
+      await keeper.list(partition, leaf)
+    }
+  })
+  const handoff: HintedHandoff = await createHintedHandoff({
+    selfId: own.id,
+    partitions,
+    store,
+    clock,
+    timers,
+    random,
+    log,
+    settings: config.hints,
+    siblingsMax: limits.maxSiblings,
+    modeOf,
+    beforeWrite: () => cluster.seal(),
+    acceptsWrites: () => writesRefused() === null,
+    onRangeMissed: (partition, target) => early.missed(partition, target),
+    budget: (bytes) => pacer.pass(bytes, false),
+    parts: () => ({ cluster, peers, local })
+  })
+  storage.onAsideDamage((row, reason) => handoff.store.noteDamage(row, reason))
+  const { reception } = arriving
+  const local = new LocalReplica({
+    store,
+    clock,
+    siblingsMax: limits.maxSiblings,
+    reception,
+    modeOf,
+    beforeWrite: () => cluster.seal()
+  })
+  const peers: Peers = new Peers(
+    {
+      self: {
+        clusterName: config.cluster.name,
+        partitions,
+        nodeId: own.id,
+        release: ports.release,
+        process: random.bytes(processBytes)
+      },
+      listenAddress: own.peer,
+      seeds: config.seeds,
+      heartbeatMs: config.cluster.heartbeatMs,
+      transport,
+      clock,
+      timers,
+      random,
+      log,
+      keys,
+      handle: (request, origin, respond) => service.handle(request, origin, respond),
+      acceptsWrites: () => writesRefused() === null
+    },
+    cluster
+  )
+  const context: CoordinatorContext = {
+    selfId: own.id,
+    region: own.region ?? '',
+    replication,
+    cluster,
+    peers,
+    local,
+    hints: handoff.local,
+    clock,
+    timers,
+    random,
+    acceptsWrites: () => writesRefused() === null
+  }
+  const ghosts = new GhostCheck({
+    ...arriving,
+    selfId: own.id,
+    partitions,
+    replicasOf: (key) => replicasOf(context, key)
+  })
+  const reads = new ReadCoordinator({
+    context,
+    ghosts,
+    repair: createReadRepair(context, metrics),
+    policy: config.readRepair,
+    onSpeculation: () => metrics.speculations.inc(),
+    onStale: (count) => metrics.staleReplicas.inc(count)
+  })
+  const writes = new WriteCoordinator(context)
+  const quarantine = new QuarantineDesk({
+    nodeId: own.id,
+    quarantine: arriving.quarantine,
+    writes,
+    clock,
+    w: config.replication.w,
+    timeoutMs: config.http.defaultTimeoutMs
+  })
+  const walk = new KeyWalk(context, store, reads)
+  const reports = createReportExchange({
+    selfId: own.id,
+    cluster,
+    store,
+    peers,
+    watermarks: arriving.watermarks,
+    hinted: (incarnations) => handoff.store.ownDotsByPartition(incarnations),
+    timers,
+    random
+  })
+  const arrivals = new ArrivalService({ local, reception, reports })
+  const repair = new NodeRepair({
+    config,
+    clock,
+    timers,
+    random,
+    log,
+    store,
+    trees,
+    keeper,
+    cluster,
+    peers,
+    local,
+    arriving,
+    reports,
+    handoff,
+    pacer,
+    modeOf,
+    writesRefused
+  })
+  early.connect({ service: repair.service, watermarks: arriving.watermarks })
+  const service = new PeerService({
+    arrivals,
+    exchanges: repair.answered,
+    cluster,
+    local,
+    hints: handoff.local,
+    writes,
+    walk,
+    log,
+    writesRefused,
+    metrics
+  })
+  const data = new DataService({
+    cluster,
+    reads,
+    writes,
+    keys,
+    clock,
+    limits,
+    defaults: { ...config.replication, timeoutMs: config.http.defaultTimeoutMs }
+  })
+  const inspection = new KeyInspection(context)
+  describeGauges(metrics, { store, peers, cluster, disk })
+  describeRepairMetrics(metrics, { ...repair, nowMs: () => clock.now() })
+  describeHealingMetrics(metrics, { repair, handoff, arriving })
+  // No histogram: recent answers weigh more, so its counts would go down, which Prometheus takes for a restart.
+  metrics.labelledGauge(
+    'anneal_peer_read_latency_seconds',
+    'How long other replicas take to answer a read, the recent answers before all; by quantile',
+    'quantile',
+    () =>
+      quantilesShown.map((q) => [String(q), reads.remoteLatency.percentileMs(q) / 1000] as const)
+  )
+  await listen(peers, store)
+  return new Node({
+    ports,
+    store,
+    cluster,
+    peers,
+    data,
+    walk,
+    inspection,
+    disk,
+    metrics,
+    arriving,
+    quarantine,
+    reports,
+    handoff,
+    repair,
+    foreground,
+    failure: storage.failure
+  })
+}
+
+async function listen(peers: Peers, store: Store): Promise<void> {
+  try {
+    await peers.listen()
+  } catch (thrown) {
+    await store.close()
+    throw thrown
+  }
+}
+
+function describeSelf({
+  node,
+  replication
+}: Config): Omit<Member, 'version' | 'state' | 'joinedAt' | 'removedAt'> {
+  return {
+    id: node.id,
+    http: node.advertiseHttp ?? node.http,
+    peer: node.advertisePeer ?? node.peer,
+    zone: node.zone ?? '',
+    region: node.region ?? (replication.regions === null ? '' : 'default'),
+    weight: node.weight
+  }
+}
