@@ -14,6 +14,8 @@ export interface ClusterOptions {
   readonly durability: Durability
   /** A directory on the disk that is to be measured; the data goes into a new directory inside and is removed again. */
   readonly directory: string
+  /** Settings that the benchmark depends on; they are stronger than those of the caller's environment. */
+  readonly environment?: Readonly<Record<string, string>>
   readonly signal: AbortSignal
 }
 
@@ -25,6 +27,10 @@ export interface Cluster {
   readonly inMemory: boolean
   /** Errors: throws when a node has ended, with the last that it said. */
   assertRunning(): void
+  /** Ends one node in good order; the others notice. `index` counts as in `urls`. */
+  stopNode(index: number): Promise<void>
+  /** Starts a node that was stopped, over the data that it left or over nothing. Resolves when it is ready. */
+  startNode(index: number, data: 'kept' | 'removed'): Promise<void>
   /** Ends every process, by force if it must, and removes the data. */
   stop(): Promise<void>
 }
@@ -41,7 +47,7 @@ const tmpfsType = 0x01021994
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   await mkdir(options.directory, { recursive: true })
   const data = await mkdtemp(join(options.directory, 'anneal-bench-'))
-  const nodes: NodeProcess[] = []
+  let nodes: readonly NodeProcess[] = []
   // The last resort, where nothing can be waited for any more.
   const onExit = (): void => {
     for (const node of nodes) node.kill()
@@ -60,16 +66,30 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       const id = `n${index + 1}`
       return { id, data: join(data, id), http: `${addresses[index]}`, peer, seeds: peers.join(',') }
     })
-    for (const member of members) nodes.push(startNode(options, member))
+    nodes = members.map((member) => startNode(options, member))
+    const urls = members.map((member) => `http://${member.http}`)
     for (const [index, node] of nodes.entries()) {
-      await waitUntilReady(node, `http://${members[index]?.http}`, options.signal)
+      await waitUntilReady(node, `${urls[index]}`, options.signal)
     }
     return {
-      urls: members.map((member) => `http://${member.http}`),
-      pids: nodes.map((node) => node.pid),
+      urls,
+      get pids() {
+        return nodes.map((node) => node.pid)
+      },
       inMemory: (await statfs(data)).type === tmpfsType,
       assertRunning: () => {
         for (const node of nodes) node.assertRunning()
+      },
+      stopNode: async (index) => {
+        await nodes[index]?.stop()
+      },
+      startNode: async (index, kept) => {
+        const member = members[index]
+        if (member === undefined) throw new RangeError(`there is no node number ${index}`)
+        if (kept === 'removed') await rm(member.data, { recursive: true, force: true })
+        const node = startNode(options, member)
+        nodes = nodes.with(index, node)
+        await waitUntilReady(node, `${urls[index]}`, options.signal)
       },
       stop
     }
@@ -94,6 +114,7 @@ function startNode(options: ClusterOptions, flags: StartFlags): NodeProcess {
     // The caller's own ANNEAL_ settings are passed on: that is how the cost of a setting is measured.
     ANNEAL_LOG__LEVEL: 'warn',
     ...process.env,
+    ...options.environment,
     ANNEAL_CLUSTER__EXPECTED_NODES: String(options.nodes),
     ANNEAL_DURABILITY: options.durability
   })

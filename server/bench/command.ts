@@ -1,4 +1,4 @@
-import { availableParallelism, cpus, release, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { valueBytesCeiling } from '../../core/limits.ts'
@@ -8,7 +8,10 @@ import { packageRoot } from '../cli/package-root.ts'
 import { json } from '../cli/terminal.ts'
 import type { Durability } from './cluster.ts'
 import { type LoadOptions, runLoadBenchmark, type Workload } from './load.ts'
+import { machine } from './machine.ts'
+import { registerRepairBench } from './repair-command.ts'
 import { formatReports } from './report.ts'
+import { untilSignal } from './until-signal.ts'
 
 interface LoadFlags {
   readonly node?: string[]
@@ -27,7 +30,6 @@ interface LoadFlags {
 }
 
 const workloads: readonly Workload[] = ['put', 'get', 'update']
-const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 const keysMax = 1e9
 
 /** Adds `anneal bench` and the benchmarks below it. */
@@ -66,6 +68,7 @@ export function registerBench(program: Command): void {
     'anneal bench load --workloads put,update --durability os --connections 16',
     'anneal bench load --node http://127.0.0.1:8801 --seconds 10 --json'
   )
+  registerRepairBench(bench)
 }
 
 async function runLoadCommand(flags: LoadFlags): Promise<void> {
@@ -82,35 +85,6 @@ async function runLoadCommand(flags: LoadFlags): Promise<void> {
   if (hasErrors) throw new CliExit(exitCodes.failed, 'operations failed; see the errors above')
 }
 
-/**
- * Runs a benchmark that a signal interrupts in good order: null then, and the exit code is set to what a shell expects.
- * Errors: CliExit with the message of whatever else ended it.
- */
-async function untilSignal<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
-  const interrupt = new AbortController()
-  const onSignal = (signal: keyof typeof signals): void => {
-    const exitCode = 128 + signals[signal]
-    // Whoever asks twice does not want to wait; what must not stay behind is removed on exit.
-    if (interrupt.signal.aborted) process.exit(exitCode)
-    process.exitCode = exitCode
-    process.stderr.write(`interrupted by ${signal}, cleaning up\n`)
-    interrupt.abort()
-  }
-  for (const signal of signalNames()) process.on(signal, onSignal)
-  try {
-    return await run(interrupt.signal)
-  } catch (error) {
-    if (interrupt.signal.aborted) return null
-    throw new CliExit(exitCodes.failed, error instanceof Error ? error.message : String(error))
-  } finally {
-    for (const signal of signalNames()) process.off(signal, onSignal)
-  }
-}
-
-function signalNames(): (keyof typeof signals)[] {
-  return ['SIGHUP', 'SIGINT', 'SIGTERM']
-}
-
 function loadOptions(flags: LoadFlags): LoadOptions {
   const { node, data, durability, json: _, ...same } = flags
   if (node !== undefined) return { ...same, subject: { kind: 'running', urls: node } }
@@ -122,16 +96,6 @@ function loadOptions(flags: LoadFlags): LoadOptions {
       directory: data ?? tmpdir(),
       program: join(packageRoot, 'bin', 'anneal.js')
     }
-  }
-}
-
-/** What the figures depend on besides the options. */
-function machine(): object {
-  return {
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: availableParallelism(),
-    system: `${process.platform} ${release()}`,
-    node: process.version
   }
 }
 

@@ -1,4 +1,5 @@
-import { type LoadPlan, runLoad } from './http-load.ts'
+import type { GeneratorMessage } from './generator.ts'
+import { type LoadControls, runLoad } from './http-load.ts'
 
 /**
  * The program of a generator process: takes one plan after the other from its parent and answers each with its result.
@@ -11,11 +12,22 @@ process.on('SIGINT', () => {})
 // A parent that is gone, in whatever way, must not leave load behind.
 process.on('disconnect', () => process.exit())
 
-process.on('message', async (message) => {
+let controls: LoadControls | null = null
+
+process.on('message', async (received) => {
   // Only the parent can send here, and it is the same program.
-  const plan = message as LoadPlan
-  const before = process.cpuUsage()
-  const result = await runLoad(plan)
-  const used = process.cpuUsage(before)
-  process.send?.({ ...result, cpuMicros: used.user + used.system })
+  const message = received as GeneratorMessage
+  if (message.kind === 'mark') controls?.mark()
+  else if (message.kind === 'finish') controls?.finish()
+  else {
+    const before = process.cpuUsage()
+    const result = await runLoad(message.plan, (started) => {
+      controls = started
+      process.send?.({ kind: 'started' })
+    })
+    controls = null
+    const used = process.cpuUsage(before)
+    const cpuMicros = used.user + used.system
+    process.send?.({ kind: 'result', result: { ...result, cpuMicros } })
+  }
 })

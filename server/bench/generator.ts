@@ -1,8 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { extname } from 'node:path'
-import { LatencyHistogram } from './histogram.ts'
-import type { LoadPlan, LoadResult } from './http-load.ts'
+import { type LoadPlan, type LoadResult, mergeLatencies } from './http-load.ts'
 import type { KeySelection } from './random-keys.ts'
 
 /** What one generator process answers, and what several have answered together. */
@@ -13,6 +12,17 @@ export interface GeneratorResult extends LoadResult {
 
 /** A plan for all processes together: each takes its share of the connections. */
 export type GeneratorPlan = Omit<LoadPlan, 'connections'> & { readonly connections: number }
+
+/** What a generator process is told. */
+export type GeneratorMessage =
+  | { readonly kind: 'plan'; readonly plan: LoadPlan }
+  | { readonly kind: 'mark' }
+  | { readonly kind: 'finish' }
+
+/** What it says: that the time of its run has begun to count, and what came of it. */
+export type GeneratorAnswer =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'result'; readonly result: GeneratorResult }
 
 /** Load generators, each in a process of its own. `stop` must be called, or the processes stay as long as this one. */
 export class GeneratorPool {
@@ -26,18 +36,43 @@ export class GeneratorPool {
     )
   }
 
-  /** Errors: rejects where a process ends before it has answered, and with the signal's reason once that is aborted. */
-  async run(plan: GeneratorPlan, signal: AbortSignal): Promise<GeneratorResult> {
+  /**
+   * `onStart` is called when every process has its connections open and begins. Errors: rejects where a process ends
+   * before it has answered, and with the signal's reason once that is aborted.
+   */
+  async run(
+    plan: GeneratorPlan,
+    signal: AbortSignal,
+    onStart: () => void = () => {}
+  ): Promise<GeneratorResult> {
     const ended = new AbortController()
     try {
       const plans = sharePlan(plan, this.#processes.length)
+      let starting = plans.length
+      const started = (): void => {
+        if (--starting === 0) onStart()
+      }
       const results = plans.map((share, index) =>
-        runShare(this.#processes[index], share, AbortSignal.any([signal, ended.signal]))
+        runShare(this.#processes[index], share, AbortSignal.any([signal, ended.signal]), started)
       )
       return mergeResults(await Promise.all(results))
     } finally {
       ended.abort()
     }
+  }
+
+  /** Begins another section of the run under way. */
+  mark(): void {
+    this.#tell({ kind: 'mark' })
+  }
+
+  /** Lets the run under way end: no operation begins any more. */
+  finish(): void {
+    this.#tell({ kind: 'finish' })
+  }
+
+  #tell(message: GeneratorMessage): void {
+    for (const process of this.#processes) if (process.connected) process.send(message)
   }
 
   async stop(): Promise<void> {
@@ -51,12 +86,17 @@ export class GeneratorPool {
 async function runShare(
   process: ChildProcess | undefined,
   plan: LoadPlan,
-  signal: AbortSignal
+  signal: AbortSignal,
+  onStart: () => void
 ): Promise<GeneratorResult> {
   if (process?.connected !== true) throw new Error('the load generator is not running')
   const answer = Promise.withResolvers<GeneratorResult>()
-  // Only the child can send here, and it is the same program.
-  const onMessage = (message: unknown): void => answer.resolve(message as GeneratorResult)
+  const onMessage = (received: unknown): void => {
+    // Only the child can send here, and it is the same program.
+    const message = received as GeneratorAnswer
+    if (message.kind === 'started') onStart()
+    else answer.resolve(message.result)
+  }
   const onExit = (): void => answer.reject(new Error('the load generator ended unexpectedly'))
   const onAbort = (): void => answer.reject(signal.reason)
   process.on('message', onMessage)
@@ -64,7 +104,8 @@ async function runShare(
   signal.addEventListener('abort', onAbort)
   try {
     signal.throwIfAborted()
-    process.send(plan)
+    const message: GeneratorMessage = { kind: 'plan', plan }
+    process.send(message)
     return await answer.promise
   } finally {
     process.off('message', onMessage)
@@ -79,10 +120,12 @@ export function sharePlan(plan: GeneratorPlan, processes: number): LoadPlan[] {
   return Array.from({ length: shares }, (_, share) => {
     const first = Math.floor((plan.connections * share) / shares)
     const end = Math.floor((plan.connections * (share + 1)) / shares)
+    const { opsPerSecond } = plan
     return {
       ...plan,
       keys: shareKeys(plan.keys, share, shares),
-      connections: { first, count: end - first }
+      connections: { first, count: end - first },
+      ...(opsPerSecond === undefined ? {} : { opsPerSecond: opsPerSecond / shares })
     }
   })
 }
@@ -98,16 +141,19 @@ function shareKeys(keys: KeySelection, share: number, shares: number): KeySelect
 }
 
 function mergeResults(results: readonly GeneratorResult[]): GeneratorResult {
-  const latency = new LatencyHistogram()
   const errors = new Map<string, number>()
   for (const result of results) {
-    latency.merge(result.latency)
     for (const [name, count] of result.errors) errors.set(name, (errors.get(name) ?? 0) + count)
   }
   const sum = (of: (result: GeneratorResult) => number): number =>
     results.reduce((total, result) => total + of(result), 0)
+  const sections = Array.from(
+    { length: Math.max(...results.map((result) => result.sections.length)) },
+    (_, index) => mergeLatencies(results.flatMap((result) => result.sections[index] ?? []))
+  )
   return {
-    latency: latency.state(),
+    latency: mergeLatencies(sections),
+    sections,
     errors,
     reconnects: sum((result) => result.reconnects),
     elapsedMs: Math.max(...results.map((result) => result.elapsedMs)),

@@ -1,6 +1,7 @@
 import { LatencyHistogram, type LatencyHistogramState } from './histogram.ts'
 import { LoadConnection, type LoadTally } from './load-connection.ts'
 import { createOperation, type OperationKind } from './operation.ts'
+import { createPace } from './pace.ts'
 import { createKeySources, type KeySelection, seedOf } from './random-keys.ts'
 import { RequestWriter } from './request-writer.ts'
 
@@ -25,26 +26,50 @@ export interface LoadPlan {
   readonly durationMs: number | null
   /** An operation that takes longer is an error, and its connection is replaced. */
   readonly timeoutMs: number
+  /** Of all connections of this generator together, evenly; as fast as they are answered unless given. */
+  readonly opsPerSecond?: number
+}
+
+/** What can be asked of a run under way. */
+export interface LoadControls {
+  /** Begins another section: latencies are told for each of them. */
+  mark(): void
+  /** No operation begins any more. */
+  finish(): void
 }
 
 /** Every operation that was begun is in `latency` or in `errors`; plain data like the plan. */
 export interface LoadResult {
   /** Of the operations that succeeded. */
   readonly latency: LatencyHistogramState
+  /** The same for each section, in order; one unless others were begun. */
+  readonly sections: readonly LatencyHistogramState[]
   readonly errors: ReadonlyMap<string, number>
   readonly reconnects: number
   /** From the first request to the last answer. */
   readonly elapsedMs: number
 }
 
-/** Runs the plan on this thread. The connections are opened before the time begins to count. */
-export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
+/**
+ * Runs the plan on this thread. The connections are opened before the time begins to count; `onStart` is called when it
+ * does.
+ */
+export async function runLoad(
+  plan: LoadPlan,
+  onStart: (controls: LoadControls) => void = () => {}
+): Promise<LoadResult> {
   const tally: LoadTally = {
     latency: new LatencyHistogram(),
     errors: new Map(),
     reconnects: 0,
     lastAnswerAt: 0
   }
+  const sections: LatencyHistogramState[] = []
+  const mark = (): void => {
+    sections.push(tally.latency.state())
+    tally.latency = new LatencyHistogram()
+  }
+  const pace = plan.opsPerSecond === undefined ? null : createPace(plan.opsPerSecond)
   const opening: Promise<void>[] = []
   const running: Promise<void>[] = []
   const connections = createKeySources(plan.keys, plan.connections).map((nextKey, index) => {
@@ -64,6 +89,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       ...target,
       operation: createOperation(plan.operation, requests, plan.valueBytes),
       nextKey,
+      pace,
       tally,
       onReady: ready.resolve,
       onEnd: end.resolve
@@ -78,15 +104,27 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const startedAt = performance.now()
   const deadline = startedAt + (plan.durationMs ?? Number.POSITIVE_INFINITY)
   for (const connection of connections) connection.start(deadline)
+  const finish = (): void => {
+    for (const connection of connections) connection.finish()
+  }
+  onStart({ mark, finish })
   await Promise.all(running)
   clearInterval(sweeper)
 
+  mark()
   return {
-    latency: tally.latency.state(),
+    latency: mergeLatencies(sections),
+    sections,
     errors: tally.errors,
     reconnects: tally.reconnects,
     elapsedMs: Math.max(0, tally.lastAnswerAt - startedAt)
   }
+}
+
+export function mergeLatencies(states: readonly LatencyHistogramState[]): LatencyHistogramState {
+  const merged = new LatencyHistogram()
+  for (const state of states) merged.merge(state)
+  return merged.state()
 }
 
 function targetOf(plan: LoadPlan, connection: number): LoadTarget {

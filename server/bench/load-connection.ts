@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import type { LatencyHistogram } from './histogram.ts'
 import type { Operation } from './operation.ts'
+import type { Pace } from './pace.ts'
 import type { KeySource } from './random-keys.ts'
 import { ResponseReader } from './response-reader.ts'
 
@@ -12,7 +13,8 @@ const connectAttemptsMax = 50
 
 /** What the connections of one run count together. */
 export interface LoadTally {
-  readonly latency: LatencyHistogram
+  /** Of the section that is running; replaced when another begins. */
+  latency: LatencyHistogram
   /** By status, or by what was wrong: `closed`, `timeout`, `connect`, `wrong_length`, or `malformed` and in what way. */
   readonly errors: Map<string, number>
   reconnects: number
@@ -24,6 +26,8 @@ export interface LoadConnectionOptions {
   readonly port: number
   readonly operation: Operation
   readonly nextKey: KeySource
+  /** Null: the next operation begins when the last one was answered. */
+  readonly pace: Pace | null
   readonly tally: LoadTally
   /** Called once, when the first attempt to connect has succeeded or failed. */
   readonly onReady: () => void
@@ -32,10 +36,10 @@ export interface LoadConnectionOptions {
 }
 
 /**
- * `connecting` and `waiting` (for another attempt) have no operation under way, `idle` is open before the start, `busy`
- * has exactly one request outstanding, `ended` is final.
+ * `connecting` and `waiting` (for another attempt) have no operation under way, `idle` is open before the start, `resting`
+ * is open and waits for its turn, `busy` has exactly one request outstanding, `ended` is final.
  */
-type ConnectionState = 'connecting' | 'waiting' | 'idle' | 'busy' | 'ended'
+type ConnectionState = 'connecting' | 'waiting' | 'idle' | 'resting' | 'busy' | 'ended'
 
 /**
  * One keep-alive connection that sends its next request when the last one was answered. An operation whose connection
@@ -65,6 +69,12 @@ export class LoadConnection {
     this.#started = true
     if (this.#state === 'idle') this.#next(performance.now())
     else if (this.#state === 'waiting') this.#reconnect()
+  }
+
+  /** No operation begins any more; the one under way is waited for. */
+  finish(): void {
+    this.#deadline = 0
+    if (this.#state === 'resting') this.#end()
   }
 
   /** Breaks off an operation, or an attempt to connect, that began before `startedBefore` (performance.now()). */
@@ -108,12 +118,26 @@ export class LoadConnection {
   }
 
   #next(now: number): void {
-    const key = now < this.#deadline ? this.#options.nextKey() : -1
+    const turnAt = this.#options.pace?.next() ?? now
+    if (turnAt <= now) {
+      this.#begin(turnAt)
+      return
+    }
+    this.#state = 'resting'
+    setTimeout(() => {
+      // The connection may have been closed or told to end meanwhile.
+      if (this.#state === 'resting') this.#begin(performance.now())
+    }, turnAt - now)
+  }
+
+  /** `startedAt` is when the operation was due: what waited for a slow answer before it counts as waiting. */
+  #begin(startedAt: number): void {
+    const key = performance.now() < this.#deadline ? this.#options.nextKey() : -1
     if (key < 0) {
       this.#end()
       return
     }
-    this.#startedAt = now
+    this.#startedAt = startedAt
     this.#state = 'busy'
     this.#socket.write(this.#options.operation.start(key))
   }
@@ -153,6 +177,10 @@ export class LoadConnection {
     if (this.#state === 'ended' || this.#state === 'waiting') return
     if (this.#state === 'busy') {
       this.#break('closed')
+      return
+    }
+    if (this.#state === 'resting') {
+      this.#reconnect()
       return
     }
     if (this.#state === 'idle') {

@@ -210,7 +210,7 @@ function bucketOf(workload: Workload): BenchmarkBucket {
   return workload === 'update' ? updateBucket : writeBucket
 }
 
-function targetOf(url: string): LoadTarget {
+export function targetOf(url: string): LoadTarget {
   const { hostname, port } = new URL(url)
   // The brackets around an IPv6 address belong to the URL, not to the address.
   return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port) }

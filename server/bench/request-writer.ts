@@ -5,6 +5,11 @@ const keyDigits = 10
 const stampBytes = 4
 const asciiZero = 48
 
+/** What the keys of a benchmark are called; `number` counts from 0. */
+export function keyName(number: number): string {
+  return `${keyPrefix}${String(number).padStart(keyDigits, '0')}`
+}
+
 export interface RequestShape {
   /** The `Host` header: the server's host and port. */
   readonly host: string

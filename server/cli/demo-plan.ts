@@ -10,6 +10,7 @@ export interface DemoOptions {
   readonly peerPort: number
 }
 
+export const defaultHttpPort = 8801
 const portMax = 65_535
 
 /** The nodes of a demo with ids n1 and on, ports that count up, and a zone each. Errors: CliExit for impossible ports. */
@@ -31,9 +32,10 @@ export function planDemo(
   return numbers.map((index) => {
     const id = `n${index + 1}`
     const zone = `z${index + 1}`
+    const data = join(directory, id)
     const flags = {
       id,
-      data: join(directory, id),
+      data,
       http: `127.0.0.1:${httpPort + index}`,
       peer: `127.0.0.1:${peerPort + index}`,
       seeds,
@@ -41,7 +43,7 @@ export function planDemo(
     }
     const named = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])
     const args = ['start', ...named, ...settingsFor(nodes, env)]
-    return { id, zone, httpPort: httpPort + index, peerPort: peerPort + index, args }
+    return { id, zone, httpPort: httpPort + index, peerPort: peerPort + index, data, args }
   })
 }
 

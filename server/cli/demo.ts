@@ -1,63 +1,71 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { DemoNode } from './demo-node.ts'
-import { type DemoOptions, demoEnvironment, planDemo } from './demo-plan.ts'
-import { CliExit, exitCodes } from './exit.ts'
+import { DemoActions, type DemoCommand } from './demo-actions.ts'
+import { DemoCluster } from './demo-cluster.ts'
+import { registerDemoCommands } from './demo-commands.ts'
+import { controlPath, takeCommands } from './demo-control.ts'
+import { isInForeground, type KeyWish, keysHelp, readKeys } from './demo-keys.ts'
+import { type DemoOptions, defaultHttpPort, demoEnvironment, planDemo } from './demo-plan.ts'
+import { welcome } from './demo-welcome.ts'
+import { CliExit, exitCodes, exitFor } from './exit.ts'
 import { requireFreePorts } from './free-ports.ts'
 import { addExamples, wholeNumber } from './options.ts'
-import { count, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 
-const readyTimeoutMs = 30_000
-const pollMs = 40
-/** Longer than a node takes to drain (`http.drainMs`), so that only one that hangs is ended by force. */
-const stopGraceMs = 10_000
-
-/** `anneal demo`: a cluster of real processes on this machine. */
+/** `anneal demo`: a cluster of real processes on this machine, and what can be asked of it while it runs. */
 export function registerDemo(program: Command, terminal: Terminal): void {
   const port = wholeNumber(1, 65_535)
   const command = program
     .command('demo')
     .summary('run a whole cluster on this machine')
-    .description('Run a whole cluster on this machine, one process a node, until Ctrl-C.')
+    .description(
+      'Run a whole cluster on this machine, one process a node, until Ctrl-C.\n\n' +
+        `On a terminal single keys act on it: ${keysHelp}. ` +
+        'The commands below do the same from another terminal.'
+    )
     .option('--nodes <count>', 'how many nodes', wholeNumber(1, 32), 3)
     .option('--data <dir>', 'keep the data there (default: a temporary directory that goes away)')
-    .option('--http-port <port>', 'the first HTTP port; the others follow', port, 8801)
+    .option('--http-port <port>', 'the first HTTP port; the others follow', port, defaultHttpPort)
     .option('--peer-port <port>', 'the first peer port; the others follow', port, 9801)
     .action((options: DemoOptions) => runDemo(options, terminal))
+  registerDemoCommands(command, terminal)
   addExamples(command, 'anneal demo', 'anneal demo --nodes 5 --data ./demo-data')
 }
 
 async function runDemo(options: DemoOptions, terminal: Terminal): Promise<void> {
   const interruption = watchForSignals()
   const startedAt = performance.now()
-  let nodes: readonly DemoNode[] = []
+  const { signal } = interruption
+  let cluster: DemoCluster | null = null
   let temporary: string | null = null
-  let isAnnounced = false
+  let giveBack = (): void => {}
   try {
     await requireFreePorts('127.0.0.1', plannedPorts(options, terminal))
     if (options.data === undefined) temporary = mkdtempSync(join(tmpdir(), 'anneal-demo-'))
     const directory = temporary ?? resolve(options.data ?? '')
     mkdirSync(directory, { recursive: true })
-    const { signal } = interruption
-    nodes = startNodes(options, directory, terminal, signal, () => isAnnounced)
-    await untilReady(nodes, interruption.signal)
-    if (!interruption.signal.aborted) {
+    cluster = createCluster(options, directory, terminal, signal)
+    cluster.start()
+    await cluster.untilReady(cluster.nodes)
+    if (!signal.aborted) {
+      giveBack = await takeWishes(options, cluster, terminal, interruption)
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-      isAnnounced = true
-      await terminal.out(welcome(nodes, directory, temporary !== null, seconds))
+      const { httpPort } = options
+      const isTemporary = temporary !== null
+      const place = { directory, isTemporary, seconds, httpPort, hasKeys: hasKeys(terminal) }
+      await terminal.out(welcome(cluster.nodes, place))
     }
-    await Promise.race([interruption.happened, Promise.all(nodes.map((node) => node.exited))])
-    if (!interruption.signal.aborted) {
+    await Promise.race([interruption.happened, cluster.ended])
+    if (!signal.aborted) {
       throw new CliExit(exitCodes.failed, 'every node has ended, and so does the demo')
     }
     terminal.err('anneal: stopping\n')
   } finally {
     interruption.interrupt()
-    await Promise.all(nodes.map((node) => node.stop(stopGraceMs)))
+    giveBack()
+    await cluster?.stop()
     if (temporary !== null) rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
     interruption.dispose()
   }
@@ -99,74 +107,68 @@ function plannedPorts(
   ])
 }
 
-function startNodes(
+function createCluster(
   options: DemoOptions,
   directory: string,
   terminal: Terminal,
-  stopping: AbortSignal,
-  announced: () => boolean
-): readonly DemoNode[] {
+  stopping: AbortSignal
+): DemoCluster {
   const env = demoEnvironment(terminal.env)
-  const nodes: DemoNode[] = []
-  for (const plan of planDemo(options, directory, env)) {
-    const onLine = (line: string): void => terminal.err(`${plan.id} | ${line}\n`)
-    const onExit = (how: string): void => {
-      if (stopping.aborted) return
-      const others = nodes.filter((node) => node.isRunning).length
-      const rest = others === 0 ? '' : `; ${others} still running`
-      terminal.err(`anneal: ${plan.id} has ended (${how})${rest}\n`)
-      const isWorthIt = others > 0 && announced()
-      if (isWorthIt)
-        terminal.err(`        start it again with: npx anneal ${plan.args.join(' ')}\n`)
-    }
-    nodes.push(new DemoNode(plan, env, { onLine, onExit }))
-  }
-  return nodes
-}
-
-/** Resolves when every node serves, or when the demo is to stop. Errors: CliExit where one ends or takes too long. */
-async function untilReady(nodes: readonly DemoNode[], stopping: AbortSignal): Promise<void> {
-  const deadline = performance.now() + readyTimeoutMs
-  const waiting = new Set(nodes)
-  while (waiting.size > 0 && !stopping.aborted) {
-    for (const node of waiting) {
-      if (await node.isReady()) waiting.delete(node)
-      else if (!node.isRunning) {
-        const message = `${node.plan.id} ended before it was ready; its messages are above`
-        throw new CliExit(exitCodes.failed, message)
+  const cluster: DemoCluster = new DemoCluster(
+    planDemo(options, directory, env),
+    env,
+    {
+      onLine: ({ plan }, line) => terminal.err(`${plan.id} | ${line}\n`),
+      onExit: ({ plan }, how) => {
+        if (stopping.aborted) return
+        const others = cluster.running.length
+        const rest = others === 0 ? '' : `; ${others} still running`
+        terminal.err(`anneal: ${plan.id} has ended (${how})${rest}\n`)
+        if (others > 0) terminal.err(`        start it again with: anneal demo revive ${plan.id}\n`)
       }
-    }
-    if (performance.now() > deadline) {
-      const ids = [...waiting].map((node) => node.plan.id).join(', ')
-      const message = `${ids} did not become ready within ${readyTimeoutMs / 1000} s`
-      throw new CliExit(exitCodes.failed, message)
-    }
-    if (waiting.size > 0) await delay(pollMs)
-  }
+    },
+    stopping
+  )
+  return cluster
 }
 
-function welcome(
-  nodes: readonly DemoNode[],
-  directory: string,
-  isTemporary: boolean,
-  seconds: string
-): string {
-  const [first, second = first] = nodes
-  const rows = nodes.map((node) => [
-    `  ${node.plan.id}`,
-    node.url,
-    `127.0.0.1:${node.plan.peerPort}`,
-    String(node.pid)
-  ])
-  const path = 'kv/demo/greeting'
-  return [
-    `Anneal runs on this machine: ${count(nodes.length, 'node')}, ready after ${seconds} s.\n\n`,
-    table(['  node', 'HTTP', 'peers', 'pid'], rows),
-    '\nWrite on one node, read on another:\n\n',
-    `  curl -X PUT -H 'Content-Type: text/plain' --data 'hello' ${first?.url}/${path}\n`,
-    `  curl ${second?.url}/${path}\n`,
-    `\nDashboard: ${first?.url}/\n`,
-    `Data:      ${directory}${isTemporary ? ' (goes away with the demo)' : ''}\n`,
-    'Stop:      Ctrl-C\n'
-  ].join('')
+function hasKeys(terminal: Terminal): boolean {
+  return terminal.stdinIsInteractive && terminal.isInteractive && isInForeground()
+}
+
+/** Takes commands from other terminals, and single keys from this one. Answers with a function that ends both. */
+async function takeWishes(
+  options: DemoOptions,
+  cluster: DemoCluster,
+  terminal: Terminal,
+  interruption: Interruption
+): Promise<() => void> {
+  const actions = new DemoActions(cluster)
+  const show = (line: string): void => void terminal.out(`${line}\n`)
+  const release: (() => void)[] = []
+  try {
+    // What is asked for elsewhere is shown here too: whoever watches should know why a node went away.
+    const run = (command: DemoCommand, say: (line: string) => void) =>
+      actions.run(command, (line) => {
+        show(line)
+        say(line)
+      })
+    release.push(await takeCommands(controlPath(options.httpPort), run))
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown)
+    terminal.err(`anneal: other terminals cannot control this demo: ${reason}\n`)
+  }
+  const onWish = (wish: KeyWish): void => {
+    if (wish.kind === 'stop') interruption.interrupt()
+    else if (wish.kind === 'help') show(keysHelp)
+    else {
+      actions.run(wish.command, show).catch((thrown: unknown) => {
+        if (!interruption.signal.aborted) terminal.err(`anneal: ${exitFor(thrown).message}\n`)
+      })
+    }
+  }
+  if (hasKeys(terminal)) release.push(readKeys(process.stdin, onWish))
+  return () => {
+    for (const end of release) end()
+  }
 }

@@ -3,6 +3,7 @@ import { AnnealClientError } from '../../client/client-error.ts'
 import type { ClusterStatus } from '../../client/types.ts'
 import { surveyMembers } from './cluster-survey.ts'
 import { type Check, gradeAbove } from './doctor-check.ts'
+import { checkRepair } from './doctor-repair.ts'
 import { statusReport } from './status-report.ts'
 
 const probeTimeoutMs = 2000
@@ -28,7 +29,9 @@ export async function checkCluster(client: AnnealClient): Promise<readonly Check
   const urls = report.members
     .filter((member) => member.reachable)
     .map((member) => ({ id: member.id, url: baseUrl(member.http) }))
-  return [reachability(report), versionMix(report), await clockSkew(urls)]
+  const down = report.members.filter((member) => !member.reachable).map(({ id }) => id)
+  const healing = await checkRepair(urls, down)
+  return [reachability(report), versionMix(report), await clockSkew(urls), ...healing]
 }
 
 function clusterCheck(

@@ -2,8 +2,11 @@ import { Command } from 'commander'
 import { registerDemo } from './demo.ts'
 import { registerDoctor } from './doctor.ts'
 import { registerGet } from './get.ts'
+import { registerHints } from './hints.ts'
 import { registerKey } from './key.ts'
 import { packageVersion } from './package-root.ts'
+import { registerQuarantine } from './quarantine.ts'
+import { registerRepair } from './repair.ts'
 import { registerRing } from './ring.ts'
 import { registerStart } from './start.ts'
 import { registerStatus } from './status.ts'
@@ -31,6 +34,9 @@ export async function createProgram(args: readonly string[], terminal: Terminal)
   registerStatus(program, terminal)
   registerRing(program, terminal)
   registerKey(program, terminal)
+  registerRepair(program, terminal)
+  registerHints(program, terminal)
+  registerQuarantine(program, terminal)
   registerDoctor(program, terminal)
   // A node that runs for months needs no load generator in its memory.
   if (args[0] !== 'start') {

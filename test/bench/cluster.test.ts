@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -56,6 +56,30 @@ test('the nodes are processes of their own that answer, and stopping leaves noth
   assert.ok(!cluster.pids.some(isRunning))
   assert.deepEqual(await readdir(directory), [])
   assert.throws(() => cluster.assertRunning(), /node n1 ended with exit code 0/)
+})
+
+test('one node is stopped and started again, with its data or without', async () => {
+  const cluster = await startCluster(optionsOf())
+  try {
+    const [parent = ''] = await readdir(directory)
+    const data = join(directory, parent, 'n2')
+    await writeFile(join(data, 'row'), 'kept')
+    const before = [...cluster.pids]
+    await cluster.stopNode(1)
+    await assert.rejects(fetch(`${cluster.urls[1]}/readyz`))
+    assert.ok(isRunning(before[0] ?? 0) && isRunning(before[2] ?? 0))
+    await cluster.startNode(1, 'kept')
+    assert.equal((await fetch(`${cluster.urls[1]}/readyz`)).status, 200)
+    assert.deepEqual(await readdir(data), ['row'])
+    assert.notEqual(cluster.pids[1], before[1])
+    await cluster.stopNode(1)
+    await cluster.startNode(1, 'removed')
+    assert.deepEqual(await readdir(data), [])
+    cluster.assertRunning()
+  } finally {
+    await cluster.stop()
+  }
+  assert.ok(!cluster.pids.some(isRunning))
 })
 
 test('a node that gives up is named with what it said, and the others do not stay', async () => {

@@ -3,7 +3,12 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { LatencyHistogram } from '../../server/bench/histogram.ts'
-import { type LoadPlan, type LoadResult, runLoad } from '../../server/bench/http-load.ts'
+import {
+  type LoadControls,
+  type LoadPlan,
+  type LoadResult,
+  runLoad
+} from '../../server/bench/http-load.ts'
 import { StubServer } from './stub-server.ts'
 
 const connections = 4
@@ -187,3 +192,33 @@ test('what is no HTTP is an error of its own', async () => {
   )
   await once(server.close(), 'close')
 })
+
+test('latencies are told for each section, and a run without end ends when it is told to', () =>
+  withStub(async (stub) => {
+    let controls: LoadControls | null = null
+    stub.intercept = (_request, _response, count) => {
+      if (count === 100 || count === 250) controls?.mark()
+      if (count === 300) controls?.finish()
+      return false
+    }
+    const endless = planOf(stub.port, { keys: { kind: 'random', count: 50, seed: 1 } })
+    const result = await runLoad(endless, (started) => {
+      controls = started
+    })
+    const counts = result.sections.map((section) => succeeded({ ...result, latency: section }))
+    assert.equal(counts.length, 3)
+    // What is under way at a mark is counted where it ends.
+    assert.ok(Math.abs((counts[0] ?? 0) - 100) <= connections, String(counts))
+    assert.ok(Math.abs((counts[1] ?? 0) - 150) <= connections, String(counts))
+    assert.equal(stub.count('PUT'), succeeded(result))
+    assert.ok(stub.count('PUT') <= 300 + connections)
+  }))
+
+test('a load with a rate takes the time that it takes, and does all of it', () =>
+  withStub(async (stub) => {
+    const keys = { kind: 'each', from: 0, to: 100 } as const
+    const result = await runLoad(planOf(stub.port, { keys, opsPerSecond: 500 }))
+    assert.equal(succeeded(result), 100)
+    // The last of a hundred turns is due 198 ms after the first.
+    assert.ok(result.elapsedMs >= 197, String(result.elapsedMs))
+  }))

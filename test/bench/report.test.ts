@@ -15,6 +15,7 @@ function resultOf(latenciesMs: readonly number[], errors: [string, number][] = [
   for (const ms of latenciesMs) latency.record(ms * 1000)
   return {
     latency: latency.state(),
+    sections: [latency.state()],
     errors: new Map(errors),
     reconnects: 0,
     elapsedMs: 2000,

@@ -27,7 +27,7 @@ process.on('SIGTERM', () => process.exit(0))
 if (process.env['ANNEAL_PARENT_PIPE'] === '1') {
   process.stdin.on('end', () => process.exit(0)).resume()
 }
-await mkdir(`${values.data}`)
+await mkdir(`${values.data}`, { recursive: true })
 if (values.id !== process.env['STUB_HANGS']) {
   const stub = new StubServer()
   // As if the other nodes had told it.

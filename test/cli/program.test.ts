@@ -11,7 +11,20 @@ import { printable, showDuration, showSize, table } from '../../server/cli/table
 import { run } from './fake-terminal.ts'
 
 const program = join(import.meta.dirname, '../../bin/anneal.js')
-const commands = ['demo', 'start', 'get', 'put', 'delete', 'status', 'ring', 'key', 'doctor']
+const commands = [
+  'demo',
+  'start',
+  'get',
+  'put',
+  'delete',
+  'status',
+  'ring',
+  'key',
+  'repair',
+  'hints',
+  'quarantine',
+  'doctor'
+]
 
 interface Ended {
   readonly exitCode: number

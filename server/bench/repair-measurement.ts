@@ -1,0 +1,107 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AnnealClient } from '../../client/client.ts'
+import type { RepairRunStatus } from '../../client/repair-types.ts'
+import type { GeneratorPlan, GeneratorPool } from './generator.ts'
+import { LatencyHistogram, type LatencyHistogramState } from './histogram.ts'
+import { readCpuMicros } from './process-cpu.ts'
+import type { ForegroundReport, RepairRunReport } from './repair-report.ts'
+
+const pollMs = 20
+const warmupMs = 1000
+
+/** A repair to be measured. */
+export interface MeasuredRepair {
+  /** Of the node that is asked. */
+  readonly client: AnnealClient
+  /** All server processes. */
+  readonly pids: readonly number[]
+  readonly rowsNeeded: number
+}
+
+/** One repair of all that a node shares with the others. Errors: rejects where it fails or reaches not everybody. */
+export async function repairOnce(
+  client: AnnealClient,
+  signal: AbortSignal
+): Promise<RepairRunStatus> {
+  const id = await client.startRepair()
+  for (;;) {
+    const run = await client.repairRun(id)
+    if (run.state !== 'running') return checked(run)
+    await sleep(pollMs, undefined, { signal })
+  }
+}
+
+function checked(run: RepairRunStatus): RepairRunStatus {
+  if (run.state === 'done' && run.skipped.length === 0) return run
+  const reached = run.skipped.length === 0 ? '' : `, not reached: ${run.skipped.join(', ')}`
+  throw new Error(`the repair is ${run.state}: ${run.reason ?? 'no reason given'}${reached}`)
+}
+
+/** The same, measured. */
+export async function measureRepair(
+  { client, pids, rowsNeeded }: MeasuredRepair,
+  signal: AbortSignal
+): Promise<RepairRunReport> {
+  const before = await readCpuMicros(pids)
+  const run = await repairOnce(client, signal)
+  const after = await readCpuMicros(pids)
+  const { startedAt, finishedAt, roundTrips, indexBytes, dataBytes, rowsSent, rowsReceived } = run
+  return {
+    seconds: (Date.parse(finishedAt ?? startedAt) - Date.parse(startedAt)) / 1000,
+    roundTrips,
+    indexBytes,
+    dataBytes,
+    rowsShipped: rowsSent + rowsReceived,
+    rowsNeeded,
+    serverCpuSeconds: before === null || after === null ? null : (after - before) / 1e6,
+    foreground: null
+  }
+}
+
+export interface ForegroundLoad {
+  readonly generator: GeneratorPool
+  readonly plan: GeneratorPlan
+  /** How long the load runs before the repair begins, after a second that does not count. */
+  readonly beforeMs: number
+}
+
+/** The same while users are served, with what they notice of it. */
+export async function measureUnderLoad(
+  measured: MeasuredRepair,
+  { generator, plan, beforeMs }: ForegroundLoad,
+  signal: AbortSignal
+): Promise<RepairRunReport> {
+  const started = Promise.withResolvers<void>()
+  const repair = async (): Promise<RepairRunReport> => {
+    await started.promise
+    try {
+      await sleep(warmupMs, undefined, { signal })
+      generator.mark()
+      await sleep(beforeMs, undefined, { signal })
+      generator.mark()
+      const report = await measureRepair(measured, signal)
+      generator.mark()
+      return report
+    } finally {
+      generator.finish()
+    }
+  }
+  const load = generator.run(plan, signal, started.resolve)
+  // A load that cannot even begin must not leave the repair waiting for it.
+  load.catch(started.reject)
+  const [result, report] = await Promise.all([load, repair()])
+  const [, before, during] = result.sections
+  const errors = Object.fromEntries(result.errors)
+  const foreground = { before: latenciesOf(before), during: latenciesOf(during), errors }
+  return { ...report, foreground }
+}
+
+function latenciesOf(state: LatencyHistogramState | undefined): ForegroundReport {
+  const latency = new LatencyHistogram()
+  if (state !== undefined) latency.merge(state)
+  return {
+    operations: latency.count,
+    p50Ms: latency.quantile(0.5) / 1000,
+    p99Ms: latency.quantile(0.99) / 1000
+  }
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const program = fileURLToPath(new URL('../../bin/anneal.js', import.meta.url))
+
+async function bench(...args: string[]) {
+  const child = spawn(process.execPath, [program, 'bench', 'repair', ...args])
+  const [stdout, stderr] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit')
+  ])
+  return { stdout, stderr, code: child.exitCode }
+}
+
+test('every scenario is repaired exactly, proven and reported, and nothing is left', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'anneal-test-'))
+  try {
+    const size = '--keys 300 --value-bytes 50 --runs 1 --connections 4'.split(' ')
+    const load = '--load-rate 50 --load-seconds 1'.split(' ')
+    const scenarios = ['--scenarios', '0,5,empty,7+load']
+    const data = ['--data', directory, '--durability', 'os', '--json']
+    const { stdout, stderr, code } = await bench(...size, ...load, ...scenarios, ...data)
+    assert.equal(code, 0, stderr)
+    const { scenarios: reports, proof } = JSON.parse(stdout)
+    assert.deepEqual(
+      reports.map((report: { runs: object[] }) => report.runs.length),
+      [1, 1, 1, 1]
+    )
+    const [none, few, empty, loaded] = reports
+    assert.equal(none.rowsShipped.max, 0)
+    assert.ok(none.indexBytes.median > 0)
+    assert.equal(few.rowsShipped.median, 5)
+    assert.ok(few.dataBytes.median >= 5 * 50)
+    // The keys of the load are there too.
+    assert.equal(empty.rowsShipped.median, 600)
+    assert.equal(empty.rowsShippedOverNeeded.median, 1)
+    assert.ok(loaded.rowsShipped.min >= 7)
+    for (const { foreground } of loaded.runs) {
+      assert.ok(foreground.before.operations > 0)
+      assert.deepEqual(foreground.errors, {})
+    }
+    assert.deepEqual([proof.equal, proof.rows, proof.findings], [true, 600, []])
+    assert.deepEqual(await readdir(directory), [])
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+})
+
+test('scenarios that cannot be are refused before anything starts', async () => {
+  const tooMany = await bench('--keys', '10', '--scenarios', '3,11')
+  assert.equal(tooMany.code, 2)
+  assert.match(tooMany.stderr, /11 keys cannot be stale where there are 10/)
+  const unknown = await bench('--scenarios', '3,most')
+  assert.equal(unknown.code, 2)
+  assert.match(unknown.stderr, /unlike: most/)
+})
