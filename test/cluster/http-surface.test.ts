@@ -97,11 +97,18 @@ test('the description of the API has every call with its parameters and its answ
     Object.keys(operations).map((method) => `${method} ${path}`)
   )
   assert.deepEqual(calls.sort(), [
+    'delete /admin/quarantine/{id}',
+    'delete /admin/repair/{id}',
     'delete /buckets/{bucket}',
     'delete /kv/{bucket}/{key}',
+    'get /admin/hints',
     'get /admin/keys/{bucket}/{key}',
+    'get /admin/quarantine',
+    'get /admin/repair',
+    'get /admin/repair/{id}',
     'get /admin/ring',
     'get /admin/status',
+    'get /admin/trees',
     'get /buckets',
     'get /buckets/{bucket}',
     'get /kv/{bucket}',
@@ -110,6 +117,11 @@ test('the description of the API has every call with its parameters and its answ
     'get /metrics',
     'get /readyz',
     'head /kv/{bucket}/{key}',
+    'post /admin/hints/flush',
+    'post /admin/quarantine/{id}/restore',
+    'post /admin/repair',
+    'post /admin/repair/pause',
+    'post /admin/repair/resume',
     'post /kv/batch',
     'put /buckets/{bucket}',
     'put /kv/{bucket}/{key}'

@@ -1,10 +1,11 @@
 import { keyOf } from '../../server/coordinator/coordinator-context.ts'
-import { type ObjectKey, valueRowKey } from '../../storage/keys.ts'
+import { type ObjectKey, parseObjectKey, valueRowKey } from '../../storage/keys.ts'
+import { isKeptApart } from '../../storage/object-codec.ts'
 import { decodeRow, decodeSealed } from '../../storage/row-codec.ts'
 import type { Version } from '../../storage/version.ts'
 import type { WriteId } from './key-history.ts'
 import type { SimDisk } from './sim-disk.ts'
-import { bucket, idOf } from './workload.ts'
+import { bucket, idOf } from './written-values.ts'
 
 // A row that is written anew is another buffer: what one says never changes.
 const writesOfRow = new WeakMap<Buffer, readonly WriteId[]>()
@@ -36,17 +37,37 @@ export function writesOnDisk(disk: SimDisk, key: ObjectKey): readonly WriteId[] 
 /** The versions of a row; none where the row is damaged, or no object's. */
 export function versionsOnDisk(disk: SimDisk, rowId: string): readonly Version[] {
   const bytes = disk.peek(rowId)
-  if (bytes === undefined) return []
+  return bytes === undefined ? [] : versionsOf(Buffer.from(rowId, 'latin1'), bytes)
+}
+
+/** As `versionsOnDisk`, of a row that was taken from there. */
+export function versionsOf(rowKey: Buffer, bytes: Buffer): readonly Version[] {
   try {
-    return decodeRow(Buffer.from(rowId, 'latin1'), bytes).versions
+    return decodeRow(rowKey, bytes).versions
   } catch {
     return []
   }
 }
 
+/** The versions that the node could read now, with their values. */
+export function versionsInUse(disk: SimDisk, rowId: string): readonly Version[] {
+  const bytes = disk.look(rowId)
+  if (bytes === undefined) return []
+  const rowKey = Buffer.from(rowId, 'latin1')
+  const key = parseObjectKey(rowKey)
+  return versionsOf(rowKey, bytes).filter((version) => {
+    if (!isKeptApart(version)) return true
+    const row = valueRowKey(key, version.dot)
+    return opened(row, disk.look(row.toString('latin1'))) !== null
+  })
+}
+
 function apartOnDisk(disk: SimDisk, key: ObjectKey, { dot }: Version): Uint8Array | null {
   const row = valueRowKey(key, dot)
-  const bytes = disk.peek(row.toString('latin1'))
+  return opened(row, disk.peek(row.toString('latin1')))
+}
+
+function opened(row: Buffer, bytes: Buffer | undefined): Uint8Array | null {
   if (bytes === undefined) return null
   try {
     return decodeSealed(row, bytes)

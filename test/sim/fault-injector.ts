@@ -33,6 +33,11 @@ export class FaultInjector {
     this.#victim = this.#random.pick(cluster.nodes)
   }
 
+  /** The only node whose disk forgets. */
+  get victim(): string {
+    return this.#victim.id
+  }
+
   start(): void {
     const { faults, loseProbability, repeatProbability } = this.#parameters
     this.#cluster.network.faults.lose = loseProbability
@@ -197,14 +202,11 @@ export class FaultInjector {
       case 'none':
         return
       case 'forget':
+        return this.#tamper('forget', 'is forgotten')
       case 'flip':
-        this.#note(
-          `a row of ${victim.id} is ${this.#parameters.lossyFault === 'flip' ? 'damaged' : 'forgotten'}`
-        )
-        this.forgotten = true
-        this.hasTampered = true
-        void victim.disk.tamper(this.#parameters.lossyFault)
-        return
+        return this.#tamper('flip', 'is damaged')
+      case 'rot':
+        return this.#tamper('old', 'is what it was before')
       case 'lostDisk':
         this.#note(`${victim.id} loses its disk`)
         this.forgotten = true
@@ -214,6 +216,13 @@ export class FaultInjector {
       case 'oldDisk':
         return this.#oldDisk(victim)
     }
+  }
+
+  #tamper(how: 'forget' | 'flip' | 'old', what: string): void {
+    this.#note(`a row of ${this.#victim.id} ${what}`)
+    this.forgotten = true
+    this.hasTampered = true
+    void this.#victim.disk.tamper(how)
   }
 
   #oldDisk(victim: SimNode): void {

@@ -5,6 +5,8 @@ export type WriteId = number
 export interface Confirmation {
   readonly atMs: number
   readonly replicas: number
+  /** With those that keep it for replicas, which have it in the end. */
+  readonly copies: number
 }
 
 /** A write as its client knows it. */
@@ -35,6 +37,8 @@ export interface ReadObservation {
   /** The writes whose values were shown. */
   readonly shown: readonly WriteId[]
   readonly replicas: number
+  /** Everything that was kept for replicas has been handed over. */
+  readonly atEnd?: boolean
 }
 
 /**
@@ -70,21 +74,22 @@ export class KeyHistory {
     )
   }
 
-  acknowledge(record: WriteRecord, atMs: number, replicas: number): void {
-    record.confirmations.push({ atMs, replicas })
-    this.note(atMs, `${record.node}: ${record.id} acknowledged by ${replicas}`)
+  acknowledge(record: WriteRecord, { atMs, replicas, copies }: Confirmation): void {
+    record.confirmations.push({ atMs, replicas, copies })
+    const others = copies > replicas ? `, kept for ${copies - replicas} more` : ''
+    this.note(atMs, `${record.node}: ${record.id} acknowledged by ${replicas}${others}`)
   }
 
   /**
    * A coordinator sends out all that it holds, never the new version alone: what it had acknowledged before, and not
    * forgotten since, is now where this write is.
    */
-  carryAlong(record: WriteRecord, atMs: number, replicas: number): void {
+  carryAlong(record: WriteRecord, confirmation: Confirmation): void {
     for (const earlier of this.#writes.values()) {
       const [first] = earlier.confirmations
       if (earlier.coordinator === null || earlier.coordinator !== record.coordinator) continue
       if (earlier !== record && first !== undefined && first.atMs < record.invokedMs) {
-        earlier.confirmations.push({ atMs, replicas })
+        earlier.confirmations.push(confirmation)
       }
     }
   }
@@ -122,8 +127,18 @@ export class KeyHistory {
    */
   judgeEnd(shown: readonly WriteId[], copiesLost: number): string[] {
     const replicas = Number.MAX_SAFE_INTEGER
-    const read = { node: 'all', invokedMs: Number.POSITIVE_INFINITY, shown, replicas }
+    const invokedMs = Number.POSITIVE_INFINITY
+    const read = { node: 'all', invokedMs, shown, replicas, atEnd: true }
     return this.judge(read, replicas + copiesLost)
+  }
+
+  /** Whether some write has overwritten or deleted it, or may have. */
+  mayBeOverwritten(id: WriteId): boolean {
+    if (this.#mode === 'lww') return true
+    for (const { seen, kind, takesAll } of this.#writes.values()) {
+      if (seen.has(id) || (kind === 'delete' && takesAll)) return true
+    }
+    return false
   }
 
   /** What is wrong with a read that was to be as new as a context that has seen these. */
@@ -215,7 +230,8 @@ export class KeyHistory {
   #mustHaveMet(read: ReadObservation, n: number): WriteRecord[] {
     return [...this.#writes.values()].filter(({ confirmations }) =>
       confirmations.some(
-        ({ atMs, replicas }) => atMs < read.invokedMs && replicas > n - read.replicas
+        ({ atMs, replicas, copies }) =>
+          atMs < read.invokedMs && (read.atEnd === true ? copies : replicas) > n - read.replicas
       )
     )
   }

@@ -1,7 +1,7 @@
 import { SeededRandom } from './seeded-random.ts'
 
 /** What one node, the victim, may suffer beyond what the others do: it forgets what it had promised to keep. */
-export const lossyFaults = ['none', 'forget', 'flip', 'oldDisk', 'lostDisk'] as const
+export const lossyFaults = ['none', 'forget', 'flip', 'rot', 'oldDisk', 'lostDisk'] as const
 export type LossyFault = (typeof lossyFaults)[number]
 
 /** Faults per virtual minute, on average. Zero: none of that kind in this life. */
@@ -15,6 +15,22 @@ export interface FaultRates {
   readonly diskError: number
   readonly diskFull: number
   readonly lossy: number
+}
+
+/** How replicas come together again in this life. Short intervals and little room: whatever can happen then does. */
+export interface HealingParameters {
+  readonly intervalMs: number
+  readonly concurrency: number
+  readonly bytesPerSecondMax: number
+  readonly latencyTargetMs: number
+  readonly scrubRowsPerSecond: number
+  readonly hints: boolean
+  readonly hintBytesMax: number
+  readonly hintAgeMs: number
+  /** How many requests accept replicas alone. */
+  readonly strictProbability: number
+  readonly graceMs: number
+  readonly readRepair: 'off' | 'async' | 'sync'
 }
 
 /** Everything that makes a life what it is. All of it is drawn from the seed, unless a caller says otherwise. */
@@ -43,6 +59,7 @@ export interface LifeParameters {
   readonly repeatProbability: number
   readonly lossyFault: LossyFault
   readonly faults: FaultRates
+  readonly healing: HealingParameters
 }
 
 export function drawParameters(seed: number): LifeParameters {
@@ -50,10 +67,11 @@ export function drawParameters(seed: number): LifeParameters {
   const sometimes = (probability: number, rate: number) =>
     random.chance(probability) ? random.between(rate / 4, rate) : 0
   const lossyFault = random.chance(0.5) ? 'none' : random.pick(lossyFaults)
+  const nodes = random.pick([3, 3, 3, 4, 4, 5, 5, 6, 7])
   return {
     seed,
-    nodes: 3 + random.int(5),
-    durationMs: 300_000,
+    nodes,
+    durationMs: 240_000,
     hotKeys: 1 + random.int(4),
     coldKeys: random.int(40),
     clients: 2 + random.int(4),
@@ -81,13 +99,49 @@ export function drawParameters(seed: number): LifeParameters {
       diskError: sometimes(0.2, 1),
       diskFull: sometimes(0.2, 1),
       lossy: lossyFault === 'none' ? 0 : random.between(0.5, 4)
-    }
+    },
+    healing: drawHealing(new SeededRandom(seed).fork('healing'), nodes)
   }
+}
+
+/** In a large cluster there are more pairs, and what a life costs is how often they compare themselves. */
+function drawHealing(random: SeededRandom, nodes: number): HealingParameters {
+  return {
+    intervalMs: Math.round(random.between(2000, 20_000) * (nodes - 2)),
+    concurrency: random.pick([1, 2, 4]),
+    bytesPerSecondMax: random.pick([4096, 65_536, 16_777_216, 16_777_216]),
+    latencyTargetMs: random.pick([50, 1000, 60_000]),
+    scrubRowsPerSecond: random.pick([2, 20, 1000]),
+    hints: random.chance(0.85),
+    hintBytesMax: random.pick([2048, 16_384, 1_048_576]),
+    hintAgeMs: random.pick([10_000, 60_000, 600_000]),
+    strictProbability: random.pick([0, 0.2, 0.2, 1]),
+    graceMs: random.pick([0, 1000, 10_000, 60_000]),
+    readRepair: random.pick<HealingParameters['readRepair']>(['off', 'async', 'async', 'sync'])
+  }
+}
+
+/** As `--set` takes them. */
+export function settingsOf({ healing, heartbeatMs, durability }: LifeParameters): string[] {
+  return [
+    `cluster.heartbeatMs=${heartbeatMs}`,
+    `durability=${durability}`,
+    `repair.intervalMs=${healing.intervalMs}`,
+    `repair.concurrency=${healing.concurrency}`,
+    `repair.maxBytesPerSecond=${healing.bytesPerSecondMax}`,
+    `repair.latencyTargetMs=${healing.latencyTargetMs}`,
+    `repair.scrubRowsPerSecond=${healing.scrubRowsPerSecond}`,
+    `hints.enabled=${healing.hints}`,
+    `hints.maxBytesPerTarget=${healing.hintBytesMax}`,
+    `hints.maxAgeMs=${healing.hintAgeMs}`,
+    `tombstones.graceMs=${healing.graceMs}`,
+    `readRepair.mode=${healing.readRepair}`
+  ]
 }
 
 /** One line that says how this life differs from others. */
 export function describeParameters(parameters: LifeParameters): string {
-  const { faults, ...rest } = parameters
+  const { faults, healing, ...rest } = parameters
   const round = (value: unknown) =>
     typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value
   const list = (fields: object) =>
@@ -95,5 +149,5 @@ export function describeParameters(parameters: LifeParameters): string {
       .filter(([, value]) => value !== 0)
       .map(([name, value]) => `${name}=${round(value)}`)
       .join(' ')
-  return `${list(rest)}; faults a minute: ${list(faults) || 'none'}`
+  return `${list(rest)}; healing: ${list(healing)}; faults a minute: ${list(faults) || 'none'}`
 }

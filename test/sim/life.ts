@@ -1,14 +1,21 @@
 import type { Node } from '../../server/node.ts'
-import { parseObjectKey, valueRowKey } from '../../storage/keys.ts'
-import { isKeptApart } from '../../storage/object-codec.ts'
-import { formatDot } from '../../storage/version-vector.ts'
-import { keyNamed, versionsOnDisk, writesOnDisk } from './disk-inspection.ts'
+import { CollectedTombstones } from './collected-tombstones.ts'
+import { keyNamed, writesOnDisk } from './disk-inspection.ts'
+import { dotsWithTwoPayloads, valuesOfNothing } from './disk-judgement.ts'
 import { FaultInjector } from './fault-injector.ts'
+import { HealingCheck, treeErrors } from './healing-check.ts'
 import type { KeyHistory, WriteId } from './key-history.ts'
-import { describeParameters, drawParameters, type LifeParameters } from './life-parameters.ts'
+import {
+  describeParameters,
+  drawParameters,
+  type LifeParameters,
+  settingsOf
+} from './life-parameters.ts'
 import { SimCluster } from './sim-cluster.ts'
+import type { SimNode } from './sim-node.ts'
 import { probeWithOldEpoch } from './stale-peer.ts'
-import { bucket, Workload } from './workload.ts'
+import { Workload } from './workload.ts'
+import { bucket, idOf } from './written-values.ts'
 
 /** Something that must never happen, and happened. */
 export interface Violation {
@@ -37,6 +44,7 @@ const operationLimitMs = 60_000
 const boundsEveryMs = 5000
 const triesMax = 3
 const repairMs = 10_000
+const lifeMsMin = 300_000
 const violationsMax = 5
 const pendingBytesMax = 64 * 1024 * 1024
 const inFlightMax = 4096
@@ -56,29 +64,43 @@ class Life {
   readonly #cluster: SimCluster
   readonly #faults: FaultInjector
   readonly #workload: Workload
+  readonly #healing: HealingCheck
   readonly #violations: Violation[] = []
 
   constructor(parameters: LifeParameters) {
     this.#parameters = parameters
-    const { heartbeatMs, durability, latencyMaxMs, diskMaxMs } = parameters
+    const { latencyMaxMs, diskMaxMs } = parameters
     this.#cluster = new SimCluster({
       seed: parameters.seed,
       nodes: parameters.nodes,
-      settings: [`cluster.heartbeatMs=${heartbeatMs}`, `durability=${durability}`],
+      settings: settingsOf(parameters),
       latencyMs: { minMs: Math.min(0.2, latencyMaxMs / 10), maxMs: latencyMaxMs },
       diskMs: { min: 0.05, max: diskMaxMs },
       clockOffsetMsMax: parameters.clockOffsetMaxMs,
       driftPpmMax: parameters.driftPpmMax
     })
     this.#faults = new FaultInjector(this.#cluster, parameters)
+    const collected = new CollectedTombstones(parameters.mode)
     this.#workload = new Workload({
+      collected,
       cluster: this.#cluster,
       parameters,
       violation: (invariant, detail, history) => this.#violate(invariant, detail, history),
       copiesLost: () => this.#copiesLost,
       onAcknowledged: (history) => this.#checkCopies(history)
     })
-    this.#cluster.onNodeUp = () => this.#checkAllCopies()
+    this.#healing = new HealingCheck({ cluster: this.#cluster, ...parameters.healing })
+    this.#cluster.onNodeUp = (node) => {
+      this.#checkAllCopies()
+      this.#checkTrees(node)
+    }
+    for (const { disk } of this.#cluster.nodes) {
+      disk.onTombstoneGone = (...row) => {
+        const { nowMs } = this.#cluster.time
+        for (const [name, text] of collected.note(nowMs, ...row))
+          this.#workload.histories.get(name)?.note(nowMs, text)
+      }
+    }
   }
 
   async run(): Promise<void> {
@@ -134,6 +156,7 @@ class Life {
     }
     await time.runUntil(() => this.#workload.active === 0, operationLimitMs)
     if (this.#workload.active > 0) this.#violate('liveness', 'an operation never ended')
+    await this.#heal()
     const refused = await this.#cluster.settle(probeWithOldEpoch(this.#cluster))
     if (!refused)
       this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
@@ -142,8 +165,44 @@ class Life {
       if (this.#violations.length >= violationsMax) return
       await this.#reckon(history)
     }
-    this.#checkDisks()
+    const disks = this.#cluster.nodes
+    for (const detail of dotsWithTwoPayloads(disks)) this.#violate('dots', detail)
+    if (!this.#faults.hasTampered)
+      for (const detail of valuesOfNothing(disks)) this.#violate('leak', detail)
     this.#checkBounds(0)
+  }
+
+  /** Before anybody reads or writes again: replicas become equal by themselves, and then silent. */
+  async #heal(): Promise<void> {
+    const hasForgotten = this.#faults.forgotten
+    const wrong = await this.#healing.judge({ untilMs: lifeMsMin, hasForgotten })
+    for (const { invariant, detail } of wrong) this.#violate(invariant, detail)
+    if (wrong.length === 0 && !hasForgotten) await this.#checkQuarantine()
+  }
+
+  /** What is set aside was overwritten or deleted in truth, unless a disk has lost something. */
+  async #checkQuarantine(): Promise<void> {
+    for (const { id, arriving } of this.#nodes) {
+      const aside = await this.#cluster.settle(arriving.quarantine.list(100))
+      for (const { key, version } of aside) {
+        const history = this.#workload.histories.get(Buffer.from(key.key).toString())
+        if (version.value === null || history?.mayBeOverwritten(idOf(version.value))) continue
+        this.#violate('quarantine', `${id} has set aside what nothing has overwritten`, history)
+      }
+    }
+  }
+
+  /** After a start the trees say what the rows say, whatever the end before was like. */
+  #checkTrees({ id, node, lives }: SimNode): void {
+    if (node === null || (this.#faults.hasTampered && id === this.#faults.victim)) return
+    void treeErrors(node).then(
+      ([wrong]) => {
+        const isSame = this.#cluster.nodes.some((other) => other.id === id && other.lives === lives)
+        if (wrong === undefined || !isSame) return
+        this.#violate('trees', `after a start a tree of ${id} differs from its rows: ${wrong}`)
+      },
+      () => {}
+    )
   }
 
   /** Reads the key from all replicas, settles it with one write, and sees that write on every node. */
@@ -209,33 +268,6 @@ class Life {
     }
   }
 
-  /** No dot stands for two payloads, on any disk, and no value lies about that belongs to nothing. */
-  #checkDisks(): void {
-    const payloads = new Map<string, string>()
-    for (const { id, disk } of this.#cluster.nodes) {
-      const image = disk.copy()
-      const valueRows = new Set<string>()
-      for (const rowId of image.keys()) {
-        if (!rowId.startsWith('o')) continue
-        const key = parseObjectKey(Buffer.from(rowId, 'latin1'))
-        for (const version of versionsOnDisk(disk, rowId)) {
-          const dot = formatDot(version.dot)
-          const hash = Buffer.from(version.contentHash).toString('hex')
-          if ((payloads.get(dot) ?? hash) !== hash)
-            this.#violate('dots', `dot ${dot} stands for two payloads`)
-          payloads.set(dot, hash)
-          if (isKeptApart(version)) valueRows.add(valueRowKey(key, version.dot).toString('latin1'))
-        }
-      }
-      if (this.#faults.hasTampered) continue
-      const left = [...image.keys()].filter(
-        (rowId) => rowId.startsWith('v') && !valueRows.has(rowId)
-      )
-      if (left.length > 0)
-        this.#violate('leak', `${id} keeps ${left.length} values that belong to no version`)
-    }
-  }
-
   #watchBounds(): void {
     this.#cluster.time.schedule(() => {
       this.#checkBounds(inFlightMax)
@@ -244,7 +276,15 @@ class Life {
   }
 
   #checkBounds(inFlight: number): void {
-    for (const { id, peers, store } of this.#nodes) {
+    const { concurrency, hintBytesMax } = this.#parameters.healing
+    for (const { id, peers, store, repair, handoff } of this.#nodes) {
+      const { service, answered } = repair
+      if (service.exchanges.inFlight.length > concurrency || answered.inProgress > concurrency)
+        this.#violate('bounds', `${id} takes part in more exchanges than it may`)
+      for (const { target, bytes } of handoff.store.backlog()) {
+        if (bytes > hintBytesMax)
+          this.#violate('bounds', `${id} keeps ${bytes} bytes of hints for ${target}`)
+      }
       const idle = inFlight === 0 ? this.#cluster.nodes.length * 4 : inFlight
       if (peers.inFlight > idle)
         this.#violate('bounds', `${id} has ${peers.inFlight} requests in flight`)

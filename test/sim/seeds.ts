@@ -19,5 +19,23 @@ export const failedSeeds: readonly FailedSeed[] = [
     seed: 1394,
     override: {},
     found: 'likewise, with synced writes: one replica had confirmed, and then its row was damaged'
+  },
+  {
+    seed: 7322,
+    override: {},
+    found:
+      'a damaged large value that no other replica had: the repair changed nothing, so the row stayed unreadable'
+  },
+  {
+    seed: 535,
+    override: {},
+    found:
+      'two minutes ahead of a clock, differences were too young to be repaired, until it had caught up'
+  },
+  {
+    seed: 580,
+    override: {},
+    found:
+      'late messages of an exchange that was over made room for more exchanges at a time than allowed'
   }
 ]

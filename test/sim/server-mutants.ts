@@ -12,12 +12,6 @@ export const serverMutants: readonly Mutant[] = [
     edits: [
       {
         file: writeOperation,
-        find: "import type { ObjectKey } from '../../storage/keys.ts'",
-        replace: `import type { ObjectKey } from '../../storage/keys.ts'
-import { encodeObject } from '../../storage/object-codec.ts'`
-      },
-      {
-        file: writeOperation,
         find: 'this.#object = local.wholeObject(this.#key, row)',
         replace: "this.#object = encodeObject([result.version], 'whole')"
       }
@@ -40,16 +34,16 @@ import { encodeObject } from '../../storage/object-codec.ts'`
     edits: [
       {
         file: 'server/peer/peer-link.ts',
-        find: '  readonly #pending = new Map<number, Pending>()\n',
-        replace: `  readonly #pending = new Map<number, Pending>()
+        find: '  readonly #pending = new PendingRequests<Pending>()\n',
+        replace: `  readonly #pending = new PendingRequests<Pending>()
   readonly #settled = new Map<number, Pending>()\n`
       },
       {
         file: 'server/peer/peer-link.ts',
-        find: `    const pending = this.#pending.get(id)
+        find: `    const pending = this.#pending.take(id)
     if (pending === undefined) return
 `,
-        replace: `    const pending = this.#pending.get(id) ?? this.#settled.get(id)
+        replace: `    const pending = this.#pending.take(id) ?? this.#settled.get(id)
     if (pending === undefined) return
     this.#settled.set(id, pending)
 `
@@ -111,8 +105,8 @@ import { encodeObject } from '../../storage/object-codec.ts'`
     edits: [
       {
         file: readTally,
-        find: 'if (canBeMet(this.#quorum, isIn) && this.answered >= this.#extra) {',
-        replace: 'if (this.answered >= Math.max(1, this.#extra)) {'
+        find: 'if (canBeMet(this.#quorum, isIn) && this.answered >= this.#extra) return this.#answer()',
+        replace: 'if (this.answered >= Math.max(1, this.#extra)) return this.#answer()'
       }
     ]
   },
@@ -157,7 +151,7 @@ import { encodeObject } from '../../storage/object-codec.ts'`
     rule: 'A read that is asked for something as new as a context does not answer with less.',
     edits: [
       {
-        file: 'server/coordinator/read-coordinator.ts',
+        file: 'server/coordinator/read-operation.ts',
         find: 'if (descends(contextOf(versions), vector)) return true\n',
         replace: 'if (descends(contextOf(versions), vector) || vector.size > 0) return true\n'
       }
@@ -169,7 +163,7 @@ import { encodeObject } from '../../storage/object-codec.ts'`
     edits: [
       {
         file: 'server/peer/peer-link.ts',
-        find: "    for (const { callback } of lost) callback({ kind: 'noResponse', reason: 'lost' })\n",
+        find: "    for (const [, { callback }] of lost) callback({ kind: 'noResponse', reason: 'lost' })\n",
         replace: '    lost.length = 0\n'
       }
     ]

@@ -2,6 +2,7 @@ import type { LifeReport } from './life.ts'
 import {
   drawParameters,
   type FaultRates,
+  type HealingParameters,
   type LifeParameters,
   lossyFaults
 } from './life-parameters.ts'
@@ -85,6 +86,21 @@ const faultKinds: readonly (keyof FaultRates)[] = [
   'diskFull'
 ]
 
+/** Each setting of the healing, and what it is where it plays no part. */
+const quietHealing: readonly (readonly [keyof HealingParameters, number | string | boolean])[] = [
+  ['hints', false],
+  ['readRepair', 'off'],
+  ['strictProbability', 1],
+  ['concurrency', 1],
+  ['bytesPerSecondMax', 16_777_216],
+  ['latencyTargetMs', 60_000],
+  ['hintBytesMax', 1_048_576],
+  ['hintAgeMs', 600_000],
+  ['scrubRowsPerSecond', 1000],
+  ['graceMs', 0],
+  ['intervalMs', 20_000]
+]
+
 /** Those that make most lives cheapest come first. */
 const proposals: readonly Propose[] = [
   ({ durationMs }, { violations }) => {
@@ -118,6 +134,11 @@ const proposals: readonly Propose[] = [
   ({ nodes }) => (nodes > 3 ? { nodes: nodes - 1 } : null),
   to('clients', 1),
   ({ clients }) => (clients > 2 ? { clients: clients - 1 } : null),
+  ...quietHealing.map(
+    ([name, value]): Propose =>
+      ({ healing }) =>
+        healing[name] === value ? null : { healing: { ...healing, [name]: value } }
+  ),
   to('latencyMaxMs', 2),
   to('diskMaxMs', 0.5),
   ({ pauseMs }) => (pauseMs < 10_000 ? { pauseMs: Math.round(pauseMs * 2) } : null)

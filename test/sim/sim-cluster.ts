@@ -28,7 +28,7 @@ export class SimCluster {
   readonly network: SimNetwork
   readonly nodes: readonly SimNode[]
   /** Called whenever a node has started. */
-  onNodeUp: () => void = () => {}
+  onNodeUp: (node: SimNode) => void = () => {}
 
   constructor(options: SimClusterOptions) {
     this.random = new SeededRandom(options.seed)
@@ -48,7 +48,7 @@ export class SimCluster {
       const offsetMs = Math.floor(draw.between(-1, 1) * (options.clockOffsetMsMax ?? 0))
       const driftPpm = Math.floor(draw.between(-1, 1) * (options.driftPpmMax ?? 0))
       const config = simConfig(i, seeds, options)
-      const onUp = () => this.onNodeUp()
+      const onUp = (node: SimNode) => this.onNodeUp(node)
       return new SimNode({ config, time, network, disk, random, driftPpm, offsetMs, log, onUp })
     })
   }

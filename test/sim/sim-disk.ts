@@ -14,6 +14,8 @@ export interface SimDiskOptions {
   readonly writeMs: { readonly min: number; readonly max: number }
 }
 
+const tombstoneRowKind = 't'.charCodeAt(0)
+
 interface Unsynced {
   readonly operations: readonly DatabaseOperation[]
 }
@@ -34,6 +36,8 @@ export class SimDisk {
   #failNextBatch = false
   #full = false
   #holed = false
+  /** An object's row has no tombstone any more; told what it was and what it is. */
+  onTombstoneGone: (rowId: string, before: Buffer, after: Buffer | undefined) => void = () => {}
 
   constructor(options: SimDiskOptions) {
     this.#image = new Map(options.image)
@@ -82,6 +86,16 @@ export class SimDisk {
   /** One row of what a power failure would leave for certain. */
   peek(id: string): Buffer | undefined {
     return this.#image.get(id)
+  }
+
+  /** One row as the node would read it now, staged rows aside. */
+  look(id: string): Buffer | undefined {
+    return this.#level?.getSync(Buffer.from(id, 'latin1'))
+  }
+
+  /** The keys of all rows of a kind, which the first character of a key tells. */
+  rowsOf(kind: string): string[] {
+    return [...this.#image.keys()].filter((id) => id.startsWith(kind))
   }
 
   /** A copy of what a power failure would leave for certain. */
@@ -180,12 +194,21 @@ export class SimDisk {
   }
 
   #apply(operations: readonly DatabaseOperation[]): void {
+    const gone = operations.flatMap(({ type, key }) => {
+      if (type !== 'del' || key[0] !== tombstoneRowKind) return []
+      const rowId = `o${key.toString('latin1', 1)}`
+      const before = this.#image.get(rowId)
+      return before === undefined ? [] : [{ rowId, before }]
+    })
     for (const operation of operations) {
       const id = operation.key.toString('latin1')
       const before = this.#image.get(id)
       if (before !== undefined) this.#history.set(id, before)
       if (operation.type === 'put') this.#image.set(id, operation.value)
       else this.#image.delete(id)
+    }
+    for (const { rowId, before } of gone) {
+      this.onTombstoneGone(rowId, before, this.#image.get(rowId))
     }
   }
 }

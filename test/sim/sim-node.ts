@@ -1,7 +1,8 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { Log } from '../../core/ports.ts'
 import type { Config } from '../../server/config/schema.ts'
-import { createNode, type Node } from '../../server/node.ts'
+import { createNode } from '../../server/create-node.ts'
+import type { Node } from '../../server/node.ts'
 import { NodeTime } from './node-time.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { DiskImage, SimDisk } from './sim-disk.ts'
@@ -17,7 +18,7 @@ export interface SimNodeOptions {
   readonly driftPpm: number
   readonly offsetMs: number
   readonly log: Log
-  readonly onUp: () => void
+  readonly onUp: (node: SimNode) => void
 }
 
 export type SimNodeState = 'down' | 'starting' | 'up' | 'stopping'
@@ -78,6 +79,7 @@ export class SimNode {
         config,
         release: 'simulated',
         readDisk: async () => ({ freeBytes: this.disk.isFull ? 0 : 1e12, totalBytes: 2e12 }),
+        eventLoopDelayMs: () => 0,
         onFailure: (error) => {
           this.failures.push(error)
           if (life === this.#lives) this.crash()
@@ -88,7 +90,7 @@ export class SimNode {
       await node.start()
       if (life !== this.#lives) return
       this.#state = 'up'
-      this.#options.onUp()
+      this.#options.onUp(this)
     } catch (thrown) {
       // A disk that fails while the node starts ends this life, as it would end the process.
       this.failures.push(AnnealError.from(thrown))

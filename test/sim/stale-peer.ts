@@ -43,7 +43,13 @@ async function probe(cluster: SimCluster, index: number): Promise<string> {
         onRefused: (_link, _code, detail) => resolve(detail),
         onReady: () => {
           const [bucket, key] = [Buffer.from('stale'), Buffer.from('key')]
-          const body = { kind: 'read', bucket, key, objectHash: Buffer.alloc(0) } as const
+          const body = {
+            kind: 'read',
+            bucket,
+            key,
+            objectHash: Buffer.alloc(0),
+            standIn: false
+          } as const
           link.request(body, answerLimitMs, (outcome) => {
             link.close('done')
             resolve(outcome.kind === 'failure' ? outcome.code : outcome.kind)

@@ -5,7 +5,7 @@ const coordinate = 'storage/coordinate.ts'
 const version = 'storage/version.ts'
 const store = 'storage/store.ts'
 const groupCommit = 'storage/group-commit.ts'
-const localReplica = 'server/local-replica.ts'
+const reception = 'server/reception.ts'
 
 /** Rules of dots, versions, rows and batches, each broken. */
 export const storageMutants: readonly Mutant[] = [
@@ -23,18 +23,28 @@ export const storageMutants: readonly Mutant[] = [
   get pendingBytes(): number {`
       },
       {
-        file: localReplica,
-        find: '  receive(key: ObjectKey, arriving: Versions): Promise<void> {',
-        replace: '  async receive(key: ObjectKey, arriving: Versions): Promise<void> {'
+        file: reception,
+        find: `  receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
+    const watermark = this.#watermarkOf(key)
+    const { result, durable } = this.#merge(key, arriving, watermark)`,
+        replace: `  async receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
+    const watermark = this.#watermarkOf(key)
+    const { store } = this.#options
+    const { row: before } = store.mutate(key, () => ({ next: null, result: null }))
+    await store.pause()
+    const { result, durable } = this.#merge(key, arriving, watermark, noConclusions, null, before)`
       },
       {
-        file: localReplica,
-        find: `    return store.mutate(key, (current) => {
-      const held`,
-        replace: `    const { row: current } = store.mutate(key, () => ({ next: null, result: null }))
-    await store.pause()
-    return store.mutate(key, () => {
-      const held`
+        file: reception,
+        find: '    sender: string | null = null\n  ): Mutation<Judged> {',
+        replace:
+          '    sender: string | null = null,\n    before?: Row | null\n  ): Mutation<Judged> {'
+      },
+      {
+        file: reception,
+        find: '      const held = current?.versions ?? []\n      const judged',
+        replace:
+          '      const held = (before === undefined ? current : before)?.versions ?? []\n      const judged'
       }
     ]
   },
@@ -158,9 +168,9 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'What arrives is merged into what is held, never put in its place.',
     edits: [
       {
-        file: localReplica,
-        find: 'const versions = merge(held, arriving, modeOf(key))',
-        replace: 'const versions = merge([], arriving, modeOf(key))'
+        file: reception,
+        find: 'const versions = merge(held, judged.versions, mode)',
+        replace: 'const versions = merge([], judged.versions, mode)'
       }
     ]
   },
@@ -169,9 +179,10 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'A tombstone is kept like any other version.',
     edits: [
       {
-        file: localReplica,
-        find: 'const versions = merge(held, arriving, modeOf(key))',
-        replace: `const versions = merge(held, arriving, modeOf(key)).filter((version) => !version.tombstone)`
+        file: reception,
+        find: 'const versions = merge(held, judged.versions, mode)',
+        replace:
+          'const versions = merge(held, judged.versions, mode).filter((version) => !version.tombstone)'
       }
     ]
   },
@@ -191,7 +202,7 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'A staged row shadows the database until its batch is written.',
     edits: [
       {
-        file: store,
+        file: 'storage/row-reader.ts',
         find: 'return staged === undefined ? this.#readRow(key) : staged.row',
         replace: 'return staged === null ? null : this.#readRow(key)'
       }
@@ -202,7 +213,7 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'A value that is kept apart is written in one batch with its row.',
     edits: [
       {
-        file: store,
+        file: 'storage/row-operations.ts',
         find: "    operations.push({ type: 'put', key: rowKey, value: encodeSealed(rowKey, version.value) })\n",
         replace: ''
       }
@@ -213,7 +224,7 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'A value that is kept apart goes with its version.',
     edits: [
       {
-        file: store,
+        file: 'storage/row-operations.ts',
         find: "    operations.push({ type: 'del', key: valueRowKey(key, version.dot) })\n",
         replace: ''
       }
@@ -225,8 +236,9 @@ export const storageMutants: readonly Mutant[] = [
     edits: [
       {
         file: store,
-        find: 'return { result, row, durable: this.#stage(key, current, row) }',
-        replace: 'return { result, row, durable: this.#stage(key, current, row) && written }'
+        find: 'return { result, row, durable: this.#stage(key, stored, row, operations, changes) }',
+        replace:
+          'this.#stage(key, stored, row, operations, changes)\n    return { result, row, durable: written }'
       }
     ]
   },
@@ -250,10 +262,9 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'A replica confirms a write once it is durable.',
     edits: [
       {
-        file: localReplica,
-        find: '      return { next: { versions, mintActor: current?.mintActor ?? null }, result: null }\n    }).durable',
-        replace: `      return { next: { versions, mintActor: current?.mintActor ?? null }, result: null }
-    }) && Promise.resolve()`
+        file: reception,
+        find: "if (result.kind === 'take') return durable.then(isTaken)",
+        replace: "if (result.kind === 'take') return durable ? Promise.resolve(taken) : durable"
       }
     ]
   },
@@ -262,9 +273,9 @@ export const storageMutants: readonly Mutant[] = [
     rule: 'A batch that was written unstages its own rows, not what was staged since.',
     edits: [
       {
-        file: store,
-        find: 'if (this.#staged.get(key.id) === staged) this.#staged.delete(key.id)',
-        replace: 'this.#staged.delete(key.id)'
+        file: 'storage/staged-rows.ts',
+        find: 'this.#batches.shift()',
+        replace: 'this.#batches.length = 0'
       }
     ]
   }

@@ -1,15 +1,17 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { QuorumSpec } from '../../ring/cluster-document.ts'
+import { partitionOf } from '../../ring/token.ts'
+import { keyOf } from '../../server/coordinator/coordinator-context.ts'
 import type { KeyView, WriteReceipt } from '../../server/data-service.ts'
 import type { Node } from '../../server/node.ts'
+import type { CollectedTombstones } from './collected-tombstones.ts'
 import { KeyHistory, type WriteId, type WriteRecord } from './key-history.ts'
 import type { LifeParameters } from './life-parameters.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimCluster } from './sim-cluster.ts'
+import { bucket, idOf, idsOf, payloadOf } from './written-values.ts'
 
-export const bucket = 'life'
 const replicasMax = 3
-const largeBytes = 6000
 const rememberedMax = 12
 const burstMax = 4
 const clientTimeoutMs = 15_000
@@ -40,6 +42,7 @@ export interface WorkloadOptions {
   /** How many nodes have lost something so far that they had confirmed. */
   readonly copiesLost: () => number
   readonly onAcknowledged: (history: KeyHistory) => void
+  readonly collected: CollectedTombstones
 }
 
 /**
@@ -132,7 +135,7 @@ export class Workload {
       const view = await this.#answerOf(
         node,
         history,
-        node.data.get(bucket, history.name, { r, context: before?.token })
+        node.data.get(bucket, history.name, { r, context: before?.token, sloppy: this.#sloppy() })
       )
       const shown = idsOf(view)
       history.note(
@@ -146,17 +149,26 @@ export class Workload {
           `a read with r=${r} was answered with ${view.answered} replicas`,
           history
         )
-      const observed = { node: node.id, invokedMs, shown, replicas: view.answered }
+      const observed = { node: node.id, invokedMs, shown, replicas: view.answered - view.hinted }
       const wrong = [
         ...history.judge(observed, replicasMax + copiesLost()),
         ...history.judgeNewness(shown, before?.seen ?? [])
       ]
       for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
+      this.#checkResurrection(node, history, view, invokedMs)
       this.#remember(history, view.context, history.closure(shown))
       return { ids: shown, context: view.context ?? undefined }
     } catch (thrown) {
       this.#failed(history, thrown, `${node.id}: read r=${r}`)
       return null
+    }
+  }
+
+  #checkResurrection(node: Node, history: KeyHistory, view: KeyView, invokedMs: number): void {
+    const { collected, violation } = this.#options
+    for (const { value } of collected.revived(history.name, view.siblings, invokedMs)) {
+      const id = value === null ? 'a value' : idOf(value)
+      violation('resurrection', `${node.id} shows ${id}, whose delete had gone everywhere`, history)
     }
   }
 
@@ -179,7 +191,8 @@ export class Workload {
     )
     const lives = this.#lives()
     try {
-      const put = { value, contentType: 'text/plain', meta: [], context, w }
+      const sloppy = this.#sloppy()
+      const put = { value, contentType: 'text/plain', meta: [], context, w, sloppy }
       const receipt = await this.#answerOf(node, history, node.data.put(bucket, history.name, put))
       this.#acknowledged(history, record, receipt, w, lives)
       return true
@@ -200,7 +213,7 @@ export class Workload {
     const w = this.#quorum()
     const lives = this.#lives()
     try {
-      const request = { context: known?.token, w }
+      const request = { context: known?.token, w, sloppy: this.#sloppy() }
       const receipt = await this.#answerOf(
         node,
         history,
@@ -271,7 +284,7 @@ export class Workload {
   #acknowledged(
     history: KeyHistory,
     record: WriteRecord,
-    { context, answered, coordinator }: WriteReceipt,
+    { context, answered, hinted, coordinator }: WriteReceipt,
     w: QuorumSpec,
     livesBefore: ReadonlyMap<string, number>
   ): void {
@@ -284,14 +297,26 @@ export class Workload {
         history
       )
     }
-    history.acknowledge(record, this.#nowMs, answered)
+    // What stand-ins keep is on its way to replicas, and which of them have it then is not known here.
+    const confirmation = { atMs: this.#nowMs, replicas: answered - hinted, copies: answered }
+    history.acknowledge(record, confirmation)
     const life = livesBefore.get(coordinator)
-    if (life !== undefined && life === this.#lives().get(coordinator)) {
+    const isReplica = this.#replicasOf(history).includes(coordinator)
+    if (isReplica && life !== undefined && life === this.#lives().get(coordinator)) {
       record.coordinator = `${coordinator}/${life}`
-      if (this.#options.copiesLost() === 0) history.carryAlong(record, this.#nowMs, answered)
+      if (this.#options.copiesLost() === 0) history.carryAlong(record, confirmation)
     }
     this.#options.onAcknowledged(history)
     this.#remember(history, context, new Set([...record.seen, record.id]))
+  }
+
+  /** Only they keep what they have coordinated; a stand-in hands it over and forgets it. */
+  #replicasOf(history: KeyHistory): readonly string[] {
+    const up = this.#options.cluster.nodes.find(({ node }) => node !== null)?.node
+    if (up === undefined || up === null) return []
+    const { ring } = up.cluster
+    const key = keyOf(Buffer.from(bucket), Buffer.from(history.name))
+    return ring.replicas(partitionOf(key.token, ring.partitions))
   }
 
   #lives(): Map<string, number> {
@@ -353,6 +378,13 @@ export class Workload {
     return history
   }
 
+  /** Once clients are done what counts is what replicas hold. */
+  #sloppy(): boolean {
+    return (
+      !this.#stopped && !this.#random.chance(this.#options.parameters.healing.strictProbability)
+    )
+  }
+
   #quorum(): QuorumSpec {
     return this.#random.pick<QuorumSpec>(['quorum', 'quorum', 2, 2, 'one', 'all', 3, 1])
   }
@@ -360,20 +392,4 @@ export class Workload {
   get #nowMs(): number {
     return this.#options.cluster.time.nowMs
   }
-}
-
-export function payloadOf(id: WriteId, large: boolean): Buffer {
-  return Buffer.from(`${id}:${'x'.repeat(large ? largeBytes : id % 40)}`)
-}
-
-/** The writes whose values a client is shown; a value that is none of ours counts as write -1. */
-export function idsOf(view: KeyView): WriteId[] {
-  return view.siblings.map(({ value }) => idOf(value ?? new Uint8Array(0)))
-}
-
-export function idOf(value: Uint8Array): WriteId {
-  const match = /^(\d+):(x*)$/.exec(Buffer.from(value).toString())
-  if (match === null) return -1
-  const id = Number(match[1])
-  return match[2]?.length === largeBytes || match[2]?.length === id % 40 ? id : -1
 }

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { keyOf } from '../../server/coordinator/coordinator-context.ts'
+import type { WriteReceipt } from '../../server/data-service.ts'
+import type { Node } from '../../server/node.ts'
+import { SimCluster } from './sim-cluster.ts'
+import type { SimNode } from './sim-node.ts'
+
+const put = { contentType: 'text/plain', meta: [] }
+const objectKey = keyOf(Buffer.from('b'), Buffer.from('k'))
+
+interface Ready {
+  readonly cluster: SimCluster
+  /** The replicas of the key, in the order of the ring. */
+  readonly replicas: readonly SimNode[]
+  readonly others: readonly SimNode[]
+}
+
+async function ready(seed: number, settings: readonly string[] = []): Promise<Ready> {
+  const cluster = new SimCluster({
+    seed,
+    nodes: 5,
+    settings: ['repair.enabled=false', ...settings]
+  })
+  assert.equal(await cluster.start(), true, 'the cluster gets ready')
+  const { ring } = up(cluster.nodes[0]).cluster
+  const partition = (objectKey.token[0] ?? 0) >> 4
+  const ids = ring.replicas(partition)
+  const byId = (id: string) => cluster.nodes.find((node) => node.id === id)
+  const replicas = ids.flatMap((id) => byId(id) ?? [])
+  assert.equal(replicas.length, 3)
+  return { cluster, replicas, others: cluster.nodes.filter((node) => !replicas.includes(node)) }
+}
+
+function up(simNode: SimNode | undefined): Node {
+  assert.ok(simNode?.node)
+  return simNode.node
+}
+
+/** Ends nodes and waits until everybody else has noticed. */
+async function down({ cluster }: Ready, gone: readonly SimNode[]): Promise<void> {
+  for (const node of gone) node.crash()
+  const noticed = () =>
+    cluster.nodes.every(({ node }) => node === null || gone.every(({ id }) => !node.peers.isUp(id)))
+  assert.equal(await cluster.time.runUntil(noticed, 60_000), true)
+}
+
+async function back({ cluster }: Ready, gone: readonly SimNode[]): Promise<void> {
+  for (const node of gone) void node.start()
+  const areBack = () =>
+    cluster.nodes.every(({ id, node }) => {
+      const isSeen = (other: SimNode) => other.id === id || node?.peers.isUp(other.id) === true
+      return node === null ? !gone.some((other) => other.id === id) : gone.every(isSeen)
+    })
+  assert.equal(await cluster.time.runUntil(areBack, 60_000), true)
+}
+
+async function drained({ cluster }: Ready): Promise<void> {
+  const nothingWaits = () =>
+    cluster.nodes.every(({ node }) => node?.handoff.store.backlog().length === 0)
+  assert.equal(await cluster.time.runUntil(nothingWaits, 120_000), true, 'all hints are delivered')
+}
+
+function write({ cluster }: Ready, at: SimNode | undefined, value: string, context?: string) {
+  const request = { ...put, value: Buffer.from(value), context }
+  return cluster.settle(up(at).data.put('b', 'k', request))
+}
+
+async function read({ cluster }: Ready, at: SimNode | undefined, options = {}) {
+  const view = await cluster.settle(up(at).data.get('b', 'k', options))
+  return { ...view, values: view.siblings.map(({ value }) => String(value)).sort() }
+}
+
+/** What each replica holds itself, which is the same everywhere in the end. */
+function held({ replicas }: Ready): string[] {
+  return replicas.map((replica) => {
+    const { store } = up(replica)
+    return (store.read(objectKey)?.versions ?? []).map(({ value }) => String(value)).join()
+  })
+}
+
+function backlogOf(node: SimNode | undefined): [string, number][] {
+  return up(node)
+    .handoff.store.backlog()
+    .map(({ target, count }): [string, number] => [target, count])
+    .sort()
+}
+
+async function stop({ cluster }: Ready): Promise<void> {
+  for (const node of cluster.nodes) await cluster.settle(node.stop())
+}
+
+describe('hinted handoff', () => {
+  it('takes writes with two of three replicas down, and brings them what they missed', async () => {
+    const at = await ready(1)
+    const [first, second, third] = at.replicas
+    const gone = at.replicas.slice(1)
+    await write(at, first, 'before')
+    await down(at, gone)
+    const seen = await read(at, first)
+    const receipt: WriteReceipt = await write(at, first, 'meanwhile', seen.context ?? undefined)
+    assert.ok(receipt.hinted >= 1 && receipt.answered >= 2)
+    assert.equal(receipt.coordinator, first?.id)
+    const standIns = at.others.flatMap(backlogOf).sort()
+    assert.deepEqual(
+      standIns,
+      [
+        [second?.id, 1],
+        [third?.id, 1]
+      ].sort()
+    )
+    assert.deepEqual((await read(at, at.others[0])).values, ['meanwhile'])
+    await back(at, gone)
+    await drained(at)
+    assert.deepEqual(held(at), ['meanwhile', 'meanwhile', 'meanwhile'])
+    await stop(at)
+  })
+
+  it('takes writes with all three replicas down, from any node', async () => {
+    const at = await ready(2)
+    await write(at, at.replicas[0], 'before')
+    await down(at, at.replicas)
+    const [one, two] = at.others
+    const receipts = [await write(at, one, 'one'), await write(at, two, 'two')]
+    for (const { hinted, answered } of receipts) assert.deepEqual([hinted, answered], [2, 2])
+    assert.deepEqual((await read(at, one)).values, ['one', 'two'])
+    assert.deepEqual((await read(at, two)).values, ['one', 'two'])
+    const seen = await read(at, two)
+    await write(at, two, 'both', seen.context ?? undefined)
+    assert.deepEqual((await read(at, one)).values, ['both'])
+    await back(at, at.replicas)
+    await drained(at)
+    const now = await read(at, one, { r: 'all' })
+    // The first write was made before, and nobody has seen it since.
+    assert.deepEqual(now.values, ['before', 'both'])
+    await stop(at)
+  })
+
+  it('deletes what a stand-in knows, with no replica there', async () => {
+    const at = await ready(8)
+    await down(at, at.replicas)
+    const [one] = at.others
+    await write(at, one, 'x')
+    await at.cluster.settle(up(one).data.delete('b', 'k', {}))
+    assert.equal((await read(at, at.others[1])).state, 'deleted')
+    await back(at, at.replicas)
+    await drained(at)
+    for (const replica of at.replicas) {
+      const versions = up(replica).store.read(objectKey)?.versions ?? []
+      assert.deepEqual(
+        versions.map(({ tombstone }) => tombstone),
+        [true]
+      )
+    }
+    await stop(at)
+  })
+
+  it('keeps a write for a replica that was lost on the way', async () => {
+    const at = await ready(9)
+    const [first, second, third] = at.replicas
+    assert.ok(third)
+    const writing = up(first).data.put('b', 'k', { ...put, value: Buffer.from('x') })
+    third.crash()
+    await at.cluster.settle(writing)
+    const others = at.cluster.nodes.filter((node) => node !== third)
+    const isKept = () => others.flatMap(backlogOf).some(([target]) => target === third.id)
+    assert.equal(await at.cluster.time.runUntil(isKept, 30_000), true)
+    assert.equal(up(second).store.read(objectKey)?.versions.length, 1)
+    await back(at, [third])
+    await drained(at)
+    assert.deepEqual(held(at), ['x', 'x', 'x'])
+    await stop(at)
+  })
+
+  it('refuses where only replicas count, and keeps nothing', async () => {
+    const at = await ready(3)
+    await down(at, at.replicas.slice(1))
+    const request = { ...put, value: Buffer.from('x'), sloppy: false }
+    for (const node of [at.replicas[0], at.others[0]]) {
+      await assert.rejects(at.cluster.settle(up(node).data.put('b', 'k', request)), {
+        code: 'quorum_unavailable'
+      })
+      await assert.rejects(read(at, node, { sloppy: false }), { code: 'quorum_unavailable' })
+    }
+    for (const node of [at.replicas[0], ...at.others]) assert.deepEqual(backlogOf(node), [])
+    assert.equal(up(at.replicas[0]).store.read(objectKey), null)
+    await back(at, at.replicas.slice(1))
+    await stop(at)
+  })
+
+  it('keeps strict writes for a replica that is down at the coordinator', async () => {
+    const at = await ready(4)
+    const [first, , third] = at.replicas
+    assert.ok(third)
+    await down(at, [third])
+    const request = { ...put, value: Buffer.from('x'), sloppy: false }
+    const receipt = await at.cluster.settle(up(first).data.put('b', 'k', request))
+    assert.deepEqual([receipt.hinted, receipt.answered], [0, 2])
+    assert.deepEqual(backlogOf(first), [[third.id, 1]])
+    await back(at, [third])
+    await drained(at)
+    assert.deepEqual(held(at), ['x', 'x', 'x'])
+    await stop(at)
+  })
+
+  it('survives a crash of whoever keeps the hints', async () => {
+    const at = await ready(5)
+    await down(at, at.replicas)
+    await write(at, at.others[0], 'kept')
+    for (const node of at.others) node.crash()
+    await back(at, at.cluster.nodes)
+    await drained(at)
+    assert.deepEqual(held(at), ['kept', 'kept', 'kept'])
+    await stop(at)
+  })
+
+  it('hands hints that have expired to a replica that is there', async () => {
+    const at = await ready(6, ['hints.maxAgeMs=60000'])
+    const [first, second, third] = at.replicas
+    assert.ok(second && third)
+    await down(at, [second, third])
+    await write(at, first, 'x')
+    await back(at, [second])
+    await at.cluster.time.runUntil(() => false, 120_000)
+    const expired = at.cluster.nodes.reduce(
+      (sum, { node }) => sum + (node?.handoff.delivery.counters.expired ?? 0),
+      0
+    )
+    assert.equal(expired, 1)
+    assert.deepEqual(up(second).store.read(objectKey)?.versions.length, 1)
+    await back(at, [third])
+    await drained(at)
+    await stop(at)
+  })
+
+  it('does nothing of this where it is turned off', async () => {
+    const at = await ready(7, ['hints.enabled=false'])
+    await down(at, at.replicas.slice(1))
+    await assert.rejects(write(at, at.replicas[0], 'x'), { code: 'quorum_unavailable' })
+    await assert.rejects(write(at, at.others[0], 'x'), { code: 'quorum_unavailable' })
+    await back(at, at.replicas.slice(1))
+    await stop(at)
+  })
+})

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Node } from '../../server/node.ts'
+import { SimCluster } from './sim-cluster.ts'
+
+const settings = [
+  'hints.enabled=false',
+  'repair.intervalMs=2000',
+  'cluster.heartbeatMs=500',
+  'tombstones.graceMs=1000'
+]
+const put = { contentType: 'text/plain', meta: [] }
+const keys = ['a', 'b', 'c', 'd', 'e']
+const patienceMs = 120_000
+
+async function startCluster(seed: number): Promise<SimCluster> {
+  const cluster = new SimCluster({ seed, nodes: 3, settings })
+  assert.equal(await cluster.start(), true, 'the cluster gets ready')
+  return cluster
+}
+
+function nodeOf(cluster: SimCluster, index: number): Node {
+  const node = cluster.nodes[index]?.node
+  assert.ok(node, `node ${index} is up`)
+  return node
+}
+
+async function writeAll(cluster: SimCluster): Promise<void> {
+  const node = nodeOf(cluster, 0)
+  for (const key of keys) {
+    const value = Buffer.from(`value of ${key}`)
+    await cluster.settle(node.data.put('bucket', key, { ...put, value, w: 'all' }))
+  }
+}
+
+async function deleteAll(cluster: SimCluster): Promise<void> {
+  const node = nodeOf(cluster, 1)
+  for (const key of keys) {
+    const { context } = await cluster.settle(node.data.get('bucket', key, {}))
+    await cluster.settle(node.data.delete('bucket', key, { context: context ?? undefined }))
+  }
+}
+
+const collectedBy = ({ node }: { readonly node: Node | null }) =>
+  node?.repair.collection.counts.collected ?? 0
+const allCollected = (cluster: SimCluster) =>
+  cluster.nodes.every((node) => collectedBy(node) === keys.length)
+
+/** What any node would tell of the keys. */
+async function statesOf(cluster: SimCluster): Promise<string[]> {
+  const states: string[] = []
+  for (let index = 0; index < 3; index++) {
+    for (const key of keys) {
+      const view = await cluster.settle(
+        nodeOf(cluster, index).data.get('bucket', key, { r: 'one' })
+      )
+      states.push(view.state)
+    }
+  }
+  return [...new Set(states)]
+}
+
+describe('tombstones in a simulated cluster', () => {
+  it('are kept while a replica is down, and collected everywhere once all are proven', async () => {
+    const cluster = await startCluster(1)
+    await writeAll(cluster)
+    cluster.nodes[2]?.crash()
+    await cluster.time.advance(5000)
+    await deleteAll(cluster)
+    await cluster.time.advance(60_000)
+    assert.deepEqual(cluster.nodes.map(collectedBy), [0, 0, 0])
+    assert.deepEqual(nodeOf(cluster, 0).repair.collection.counts.notProven, keys.length)
+    void cluster.nodes[2]?.start()
+    assert.equal(await cluster.untilReady(60_000), true)
+    const isDone = await cluster.time.runUntil(
+      () => cluster.nodes.slice(0, 2).every((node) => collectedBy(node) === keys.length),
+      patienceMs
+    )
+    assert.equal(isDone, true, 'all tombstones go')
+    assert.deepEqual(await statesOf(cluster), ['none'])
+    for (const node of cluster.nodes) await cluster.settle(node.stop())
+  })
+
+  it('bring nothing back where a disk from before the delete returns', async () => {
+    const cluster = await startCluster(2)
+    await writeAll(cluster)
+    await cluster.time.advance(20_000)
+    const [, , third] = cluster.nodes
+    const before = third?.disk.copy()
+    assert.ok(third && before)
+    await deleteAll(cluster)
+    assert.equal(await cluster.time.runUntil(() => allCollected(cluster), patienceMs), true)
+    await cluster.settle(third.stop())
+    third.replaceDisk(before)
+    void third.start()
+    assert.equal(await cluster.untilReady(60_000), true)
+    await cluster.time.advance(60_000)
+    assert.deepEqual(await statesOf(cluster), ['none'])
+    const aside = await cluster.settle(nodeOf(cluster, 2).quarantine.list(100))
+    assert.deepEqual(aside.map(({ key }) => key).sort(), keys)
+    assert.equal(nodeOf(cluster, 2).arriving.watermarks.partitionsBehind, 0)
+
+    const [one] = aside
+    assert.ok(one)
+    await cluster.settle(nodeOf(cluster, 2).quarantine.restore(one.id))
+    const restored = await cluster.settle(nodeOf(cluster, 0).data.get('bucket', one.key, {}))
+    assert.deepEqual(
+      restored.siblings.map(({ value }) => String(value)),
+      [`value of ${one.key}`]
+    )
+    for (const node of cluster.nodes) await cluster.settle(node.stop())
+  })
+})
