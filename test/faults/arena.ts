@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SeededRandom } from '../sim/seeded-random.ts'
 import { ClientLoad } from './client-load.ts'
+import { evidenceOf } from './evidence.ts'
 import { FaultCluster, type FaultClusterOptions } from './fault-cluster.ts'
+import { watchHealing } from './healing.ts'
 import type { LaunchedProcess } from './launched-process.ts'
 import { lwwBucket, Oracle } from './oracle.ts'
 
@@ -27,6 +29,8 @@ export class Arena {
   readonly say: (text: string) => void
   readonly oracle = new Oracle()
   roundsDone = 0
+  /** The longest time that equal replicas took after a fault, with no client there. */
+  longestHealingMs = 0
   readonly #undo: (() => Promise<void> | void)[] = []
   #cluster: FaultCluster | null = null
   #load: ClientLoad | null = null
@@ -69,21 +73,31 @@ export class Arena {
     await sleep(settleMs)
   }
 
+  /** The clients pause, so that what a scenario does now is all that happens; `judge` lets them go on. */
+  async quiet(): Promise<void> {
+    await this.#load?.stop()
+  }
+
+  /** The clients go on. */
+  resume(): void {
+    this.#load?.start()
+  }
+
   /** Lets the clients go on for a while. */
   async pass(minMs: number, maxMs = minMs): Promise<void> {
     await sleep(this.random.between(minMs, maxMs))
   }
 
   /**
-   * After a fault: every node is started and ready, the clients pause, everything is judged, the clients go on. Where a
-   * node that may do so ends meanwhile, `replace` is to bring it back, and the judgement begins anew.
+   * After a fault: every node is started and ready, and the clients pause. First the replicas must become equal by
+   * themselves; only then everything is read, which would repair it, and judged. The clients go on. Where a node that may
+   * do so ends meanwhile, `replace` is to bring it back, and the judgement begins anew.
    */
   async judge(
     replace: (node: LaunchedProcess) => Promise<unknown> = async () => {}
   ): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      const isWhole = await this.#sweep()
-      if (isWhole) break
+      if (await this.#isWhole()) break
       const ended = this.cluster.nodes.filter(({ isRunning }) => !isRunning)
       if (ended.length === 0 || attempt === attemptsMax)
         throw new Error('the judgement found no end')
@@ -96,16 +110,37 @@ export class Arena {
     this.#load?.start()
   }
 
-  /** False where a node ended while it started or was read, or did not answer in time. */
-  async #sweep(): Promise<boolean> {
+  /** False where a node ended while it started, healed or was read, or did not answer in time. */
+  async #isWhole(): Promise<boolean> {
+    const { nodes } = this.cluster
+    const { findings } = this.oracle
     try {
       await this.cluster.start()
     } catch (error) {
-      if (this.cluster.nodes.every(({ isRunning }) => isRunning)) throw error
+      if (nodes.every(({ isRunning }) => isRunning)) throw error
       return false
     }
     await this.#load?.stop()
-    return this.oracle.sweep(this.cluster.nodes)
+    if (!(await this.#heals())) return false
+    const wrongBefore = findings.wrongKeys
+    const isWhole = await this.oracle.sweep(nodes)
+    for (const key of findings.wrongKeys) {
+      if (!wrongBefore.has(key)) findings.explain(await evidenceOf(nodes, key))
+    }
+    return isWhole
+  }
+
+  /** False where a node ended meanwhile. */
+  async #heals(): Promise<boolean> {
+    const outcome = await watchHealing(this.cluster.nodes)
+    if (outcome.kind === 'nodeEnded') return false
+    const { wrong, equalAfterMs, leavesFound } = outcome
+    if (wrong !== null) this.oracle.findings.surprise(`round ${this.roundsDone + 1}: ${wrong}`)
+    // Where nothing was forgotten, and nothing damaged, the trees are exact whatever has ended the processes.
+    const isExact = leavesFound === 0 || this.oracle.copiesLost > 0
+    this.expect(isExact, `round ${this.roundsDone + 1}: ${leavesFound} leaves were not their rows`)
+    this.longestHealingMs = Math.max(this.longestHealingMs, equalAfterMs)
+    return true
   }
 
   roundDone(text: string): void {

@@ -1,14 +1,11 @@
-import { renameSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Arena } from './arena.ts'
 import { damageFiles, damageKinds, fileKinds } from './file-damage.ts'
-import type { LaunchedProcess } from './launched-process.ts'
+import { replaceDatabase, startDamaged } from './refused-start.ts'
+import { databaseOf } from './row-damage.ts'
 import type { Scenario } from './scenario.ts'
 
 const cases = (['SIGTERM', 'SIGKILL'] as const).flatMap((signal) =>
   damageKinds.flatMap((damage) => fileKinds.map((file) => ({ signal, damage, file })))
 )
-const startSeconds = 60
 
 /**
  * Bits flipped in, and ends cut off, the files of one node's database while the node is stopped. It may start with what
@@ -41,7 +38,7 @@ export const damageScenario: Scenario = {
       await arena.pass(500, 1000)
       let later = ''
       await arena.judge(async (node) => {
-        await replace(arena, node)
+        await replaceDatabase(arena, node)
         later = ', stopped later, and started empty'
       })
       arena.roundDone(
@@ -49,33 +46,4 @@ export const damageScenario: Scenario = {
       )
     }
   }
-}
-
-function databaseOf(node: LaunchedProcess): string {
-  return join(node.settings.data, 'db')
-}
-
-/** Answers with what the node did, for people. */
-async function startDamaged(arena: Arena, victim: LaunchedProcess): Promise<string> {
-  victim.spawn()
-  try {
-    await victim.until('is ready', () => victim.isReady(), startSeconds)
-    return 'started'
-  } catch {
-    await replace(arena, victim)
-    return 'refused, and started empty'
-  }
-}
-
-/** The node has ended, or should have: it must have said what to do, which is done then. */
-async function replace(arena: Arena, victim: LaunchedProcess): Promise<void> {
-  const ending = await victim.end('SIGKILL')
-  arena.expect(
-    ending === 1 && /move the (data )?directory away/i.test(victim.lastLines()),
-    `with damaged files ${victim.id} ended (${ending}) and did not say what to do\n${victim.lastLines()}`
-  )
-  renameSync(databaseOf(victim), `${databaseOf(victim)}.${arena.roundsDone}`)
-  victim.mayEnd = false
-  victim.spawn()
-  await victim.until('is ready', () => victim.isReady(), startSeconds)
 }

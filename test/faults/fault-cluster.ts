@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePorts, membersOf } from '../cluster/cluster-process.ts'
+import { healingSettings } from './healing.ts'
 import { LaunchedProcess } from './launched-process.ts'
 
 export interface FaultClusterOptions {
@@ -47,7 +48,12 @@ export class FaultCluster {
         data: join(directory, `n${number}`, 'data'),
         ...address,
         seeds,
-        set: [`cluster.expectedNodes=${count}`, ...set, ...(setOf?.(number) ?? [])]
+        set: [
+          `cluster.expectedNodes=${count}`,
+          ...healingSettings,
+          ...set,
+          ...(setOf?.(number) ?? [])
+        ]
       }
       mkdirSync(join(directory, settings.id), { recursive: true })
       return new LaunchedProcess(settings, launcherOf?.(number) ?? null)

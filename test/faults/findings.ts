@@ -27,6 +27,16 @@ export class Findings {
     }
   }
 
+  /** The keys of which anything was found wrong. */
+  get wrongKeys(): ReadonlySet<string> {
+    return new Set([...this.lost, ...this.returned].map((entry) => entry.split(' ')[0] ?? ''))
+  }
+
+  /** More on what was found, for people. */
+  explain(text: string): void {
+    if (this.#reports.length < 2 * shownMax) this.#reports.push(text)
+  }
+
   surprise(what: string): void {
     this.surprises.add(what)
   }

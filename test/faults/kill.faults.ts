@@ -8,7 +8,7 @@ const readySeconds = 60
 export const killScenario: Scenario = {
   name: 'kill',
   what: 'kill -9 of one or two random nodes of three',
-  rounds: 100,
+  rounds: 60,
   quickRounds: 8,
   needs: [],
   async run(arena) {

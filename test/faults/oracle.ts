@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { call, contextOf, type KvAnswer, valuesOf } from '../cluster/kv-client.ts'
 import type { ServerProcess } from '../cluster/server-process.ts'
 import { KeyHistory, type WriteId, type WriteRecord } from '../sim/key-history.ts'
-import { payloadOf } from '../sim/workload.ts'
+import { payloadOf } from '../sim/written-values.ts'
 import { Findings } from './findings.ts'
 
 export const bucket = 'faults'

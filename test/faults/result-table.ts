@@ -8,6 +8,7 @@ export interface ScenarioResult {
   readonly rounds: number
   readonly findings: Findings
   readonly longestGapMs: number
+  readonly longestHealingMs: number
   readonly seconds: number
 }
 
@@ -26,6 +27,7 @@ const headings = [
   'came back',
   'wrong bytes served',
   'longest unavailability',
+  'longest healing',
   'seconds'
 ]
 
@@ -42,8 +44,8 @@ export function renderTable(results: readonly ScenarioResult[]): string {
 }
 
 function cellsOf(result: ScenarioResult): string[] {
-  const { scenario, notTried, rounds, findings, longestGapMs, seconds } = result
-  if (notTried !== null) return [scenario.name, 'not tried', '', '', '', '', '', '']
+  const { scenario, notTried, rounds, findings, longestGapMs, longestHealingMs, seconds } = result
+  if (notTried !== null) return [scenario.name, 'not tried', ...headings.slice(2).map(() => '')]
   const lost = `${findings.lost.size}${scenario.mustLose === true ? ' (must be some)' : ''}`
   return [
     scenario.name,
@@ -53,6 +55,7 @@ function cellsOf(result: ScenarioResult): string[] {
     String(findings.returned.size),
     String(findings.wrongBytes),
     `${(longestGapMs / 1000).toFixed(1)} s`,
+    `${(longestHealingMs / 1000).toFixed(1)} s`,
     String(Math.round(seconds))
   ]
 }

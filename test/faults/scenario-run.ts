@@ -40,12 +40,14 @@ export async function runScenario(
     rounds: arena.roundsDone,
     findings,
     longestGapMs: arena.longestGapMs,
+    longestHealingMs: arena.longestHealingMs,
     seconds: (performance.now() - startedMs) / 1000
   }
 }
 
 export function skipped(scenario: Scenario, notTried: string): ScenarioResult {
-  return { scenario, notTried, rounds: 0, findings: new Findings(), longestGapMs: 0, seconds: 0 }
+  const nothing = { rounds: 0, longestGapMs: 0, longestHealingMs: 0, seconds: 0 }
+  return { scenario, notTried, ...nothing, findings: new Findings() }
 }
 
 /** Ends all processes of the scenario that runs, without waiting for them. */

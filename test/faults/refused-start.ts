@@ -1,0 +1,34 @@
+import { renameSync } from 'node:fs'
+import type { Arena } from './arena.ts'
+import type { LaunchedProcess } from './launched-process.ts'
+import { databaseOf } from './row-damage.ts'
+
+const startSeconds = 60
+
+/** Starts a node whose files are damaged, and does what it says where it refuses. Answers with what it did, for people. */
+export async function startDamaged(arena: Arena, node: LaunchedProcess): Promise<string> {
+  node.spawn()
+  try {
+    await node.until('is ready', () => node.isReady(), startSeconds)
+    return 'started'
+  } catch {
+    await replaceDatabase(arena, node)
+    return 'refused, and started empty'
+  }
+}
+
+/**
+ * The node has ended, or should have: it must have said that the directory is to be moved away, which is done then. It
+ * starts empty and becomes ready.
+ */
+export async function replaceDatabase(arena: Arena, node: LaunchedProcess): Promise<void> {
+  const ending = await node.end('SIGKILL')
+  arena.expect(
+    ending === 1 && /move the (data )?directory away/i.test(node.lastLines()),
+    `with damaged files ${node.id} ended (${ending}) and did not say what to do\n${node.lastLines()}`
+  )
+  renameSync(databaseOf(node), `${databaseOf(node)}.${arena.roundsDone}.${Date.now()}`)
+  node.mayEnd = false
+  node.spawn()
+  await node.until('is ready', () => node.isReady(), startSeconds)
+}
