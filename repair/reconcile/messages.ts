@@ -175,6 +175,8 @@ export type Reply =
   | {
       readonly kind: 'pulled'
       readonly stale: boolean
+      /** Nothing may be moved yet: to be asked for again, from the same place. */
+      readonly wait: boolean
       readonly rows: readonly ShippedRow[]
       readonly next: Buffer | null
     }

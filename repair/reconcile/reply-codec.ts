@@ -79,7 +79,8 @@ function writeBody(writer: ByteWriter, reply: Reply): void {
       writer.varint(reply.answered).uint8(reply.stale ? 1 : 0)
       return writeRows(writer, reply.rows)
     case 'pulled':
-      writer.uint8(reply.stale ? 1 : 0).lengthPrefixed(reply.next ?? Buffer.alloc(0))
+      writer.uint8((reply.stale ? 1 : 0) + (reply.wait ? 2 : 0))
+      writer.lengthPrefixed(reply.next ?? Buffer.alloc(0))
       return writeRows(writer, reply.rows)
     case 'closed':
       writer.varint(reply.proven.length)
@@ -210,9 +211,15 @@ function readBody(reader: ByteReader, kind: ReplyKind): Reply {
       return { kind, outcomes, answered, stale: reader.uint8() === 1, rows: readRows(reader) }
     }
     case 'pulled': {
-      const stale = reader.uint8() === 1
+      const flags = reader.uint8()
       const next = reader.lengthPrefixed()
-      return { kind, stale, next: next.length === 0 ? null : next, rows: readRows(reader) }
+      return {
+        kind,
+        stale: (flags & 1) !== 0,
+        wait: (flags & 2) !== 0,
+        next: next.length === 0 ? null : next,
+        rows: readRows(reader)
+      }
     }
     case 'closed': {
       const count = readCount(reader, 1)
@@ -295,8 +302,8 @@ function readHeaderRow(reader: ByteReader, actors: ActorReader): HeaderRow {
 
 const taken: RowOutcome = { kind: 'taken' }
 
-// Rows that were taken cost nothing here, so their number is bounded by what was asked, which the reader checks.
-const outcomesMax = 1_000_000
+// Rows that were taken cost no bytes, so their number is bounded by what fits one message of rows, and amply.
+const outcomesMax = 65_536
 
 function readOutcomes(reader: ByteReader): RowOutcome[] {
   const count = reader.varint()

@@ -13,7 +13,6 @@ import {
   type OpenAnswer,
   type OpenPartition,
   type PartitionRef,
-  type PullPart,
   type Question,
   type Reply,
   rootBytes,
@@ -249,14 +248,16 @@ export class ResponderSession {
 
   *#pull({ part }: Asked<'pull'>): Answer<'pulled'> {
     const { partition, leafFrom, leafTo, from } = part
-    if (this.#partOf(part) === null) return { kind: 'pulled', stale: true, rows: [], next: null }
+    if (this.#partOf(part) === null) return { ...nothingPulled, stale: true }
     const bytesMax = Math.min(part.bytesMax, pullBytesMax)
-    if (!(yield* perform({ kind: 'budget', bytes: 0 }))) return emptySlice(part)
+    if (!(yield* perform({ kind: 'budget', bytes: 0 }))) {
+      return { ...nothingPulled, wait: true }
+    }
     const absence = { watermark: this.#facts.watermarkOf(partition), nowMs: this.#nowMs }
     const request = { partition, leafFrom, leafTo, from, bytesMax, absence }
     const { rows, next } = yield* perform({ kind: 'slice', request })
     yield* this.#countSent(rows)
-    return { kind: 'pulled', stale: false, rows, next }
+    return { ...nothingPulled, rows, next }
   }
 
   /** Answers with their bytes. */
@@ -315,14 +316,13 @@ export class ResponderSession {
 /** Rows that are read between two looks at how many bytes there are. */
 const wantsAtOnce = 64
 
-/** Below all rows. */
-const lowest = Buffer.of(0)
-
-/** Nothing may be moved yet: the peer is to ask again from the same place. */
-function emptySlice({ from }: PullPart): Extract<Reply, { kind: 'pulled' }> {
-  return { kind: 'pulled', stale: false, rows: [], next: from ?? lowest }
-}
-
+const nothingPulled = {
+  kind: 'pulled',
+  stale: false,
+  wait: false,
+  rows: [],
+  next: null
+} as const
 const nothingThere = { snapshot: 0, keys: 0, children: Buffer.alloc(0) }
 
 /** What differs below a node of level 1, and the digests of the leaves there. */

@@ -74,10 +74,10 @@ function* pull(context: SessionContext, { progress, leafFrom, leafTo }: Stripe):
     count(context, progress, reply.rows)
     // The next request is on its way while these rows are taken in: the lanes see to that.
     yield* takeIn(context, reply.rows)
-    inVain = reply.rows.length === 0 && reply.next !== null ? inVain + 1 : 0
+    inVain = reply.wait ? inVain + 1 : 0
     if (inVain > 0) yield* context.awaitRows(inVain)
-    from = reply.next
-  } while (from !== null)
+    else from = reply.next
+  } while (from !== null || inVain > 0)
 }
 
 function* push(context: SessionContext, { progress, leafFrom, leafTo }: Stripe): Script<void> {

@@ -43,15 +43,24 @@ export function writePartitions(writer: ByteWriter, partitions: readonly number[
   for (const [skipped, length] of runs) writer.varint(skipped).varint(length)
 }
 
-export function readPartitions(reader: ByteReader): number[] {
-  const runs = readCount(reader, 2)
-  const partitions: number[] = []
+/** At most `countMax` of them. */
+export function readPartitions(reader: ByteReader, countMax = partitionsMax): number[] {
+  const runs: [from: number, to: number][] = []
   let next = 0
-  for (let i = 0; i < runs; i++) {
-    next += reader.varint()
-    const end = next + reader.varint()
-    if (end > partitionsMax) throw new DecodeError(`partition ${end - 1}`)
-    while (next < end) partitions.push(next++)
+  let total = 0
+  for (let left = readCount(reader, 2); left > 0; left--) {
+    const from = next + reader.varint()
+    next = from + reader.varint()
+    if (next > partitionsMax) throw new DecodeError(`partition ${next - 1}`)
+    total += next - from
+    runs.push([from, next])
+  }
+  if (total > countMax) throw new DecodeError(`${total} partitions`)
+  // A few bytes may stand for many partitions: the memory is taken once, and no more of it than that.
+  const partitions = new Array<number>(total)
+  let at = 0
+  for (const [from, to] of runs) {
+    for (let partition = from; partition < to; partition++) partitions[at++] = partition
   }
   return partitions
 }
@@ -91,20 +100,32 @@ function readFactName(reader: ByteReader): FactRequest {
   return { kind, name: reader.bytes(8).toString('hex') }
 }
 
+/** Partitions in all offers of a message: those of the table and of the watermarks have room in any cluster. */
+const offeredPartitionsMax = 2 * partitionsMax
+
+/** Offers that would be too many are left out, from the first on that does not fit. */
 export function writeOffers(writer: ByteWriter, offers: readonly FactOffer[]): void {
-  writer.varint(offers.length)
-  for (const offer of offers) {
+  let partitions = 0
+  const last = offers.findIndex((offer) => {
+    partitions += offer.partitions.length
+    return partitions > offeredPartitionsMax
+  })
+  const sent = last === -1 ? offers : offers.slice(0, last)
+  writer.varint(sent.length)
+  for (const offer of sent) {
     writeFactName(writer, offer)
     writePartitions(writer, offer.partitions)
   }
 }
 
 export function readOffers(reader: ByteReader): FactOffer[] {
-  const count = readCount(reader, 10)
-  return Array.from({ length: count }, () => ({
-    ...readFactName(reader),
-    partitions: readPartitions(reader)
-  }))
+  let room = offeredPartitionsMax
+  return Array.from({ length: readCount(reader, 10) }, () => {
+    const name = readFactName(reader)
+    const partitions = readPartitions(reader, room)
+    room -= partitions.length
+    return { ...name, partitions }
+  })
 }
 
 export function writeFacts(writer: ByteWriter, facts: readonly FactContent[]): void {

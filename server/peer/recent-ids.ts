@@ -1,4 +1,4 @@
-const recentIdsMax = 8192
+export const recentIdsMax = 8192
 
 /**
  * Notices repeated request ids, so that a message delivered twice is carried out once. Remembers the ids up to 8192

@@ -20,7 +20,7 @@ const nodes = 3
 const keys = 400
 const largeShare = 0.2
 /** An exchange over what one node has missed takes some seconds, so that it can be met in the middle. */
-const bytesPerSecond = 64 * 1024
+const bytesPerSecond = 96 * 1024
 const metSeconds = 60
 const shortMs = 2000
 const longMs = 15_000

@@ -12,7 +12,6 @@ const largeShare = 0.5
 const hintBytesMax = 128 * 1024
 /** Hints are paced as repair is: so slow that a delivery can be met in the middle. */
 const bytesPerSecond = 32 * 1024
-const graceMs = 1000
 const drainSeconds = 60
 
 interface Case {
@@ -47,8 +46,7 @@ export const hintsScenario: Scenario = {
       set: [
         'readRepair.mode=off',
         `hints.maxBytesPerTarget=${hintBytesMax}`,
-        `repair.maxBytesPerSecond=${bytesPerSecond}`,
-        `tombstones.graceMs=${graceMs}`
+        `repair.maxBytesPerSecond=${bytesPerSecond}`
       ]
     })
     await arena.begin()

@@ -19,7 +19,6 @@ const cases: readonly Case[] = [
   { victims: 1, signal: 'SIGTERM', collected: true }
 ]
 const keys = 200
-const graceMs = 1000
 const collectedSeconds = 120
 const attemptsMax = 10
 
@@ -35,7 +34,7 @@ export const oldDiskScenario: Scenario = {
   needs: [],
   async run(arena) {
     await arena.plan({
-      set: ['readRepair.mode=off', 'hints.enabled=false', `tombstones.graceMs=${graceMs}`]
+      set: ['readRepair.mode=off', 'hints.enabled=false']
     })
     await arena.begin()
     const deleted = new BulkKeys(arena.oracle, 'old/deleted', keys)

@@ -5,6 +5,7 @@ import { decodeLinkMessage, encodeFrame, encodeLinkMessage } from '../../proto/f
 import type { Frame, Request, Response } from '../../proto/frames.ts'
 import { PeerAcceptor, type RequestHandler } from '../../server/peer/peer-acceptor.ts'
 import { isRequest, type Outcome, PeerLink } from '../../server/peer/peer-link.ts'
+import { recentIdsMax } from '../../server/peer/recent-ids.ts'
 import { decodeForeignObject } from '../../storage/object-codec.ts'
 import { coldBodies, framesOf, hotBodies } from '../proto/bodies.ts'
 import { attempt, type FuzzTarget, mustHold, type Verdict } from './fuzz-target.ts'
@@ -114,11 +115,11 @@ export function peerAcceptorTarget(seed: string): FuzzTarget {
     for (const message of hello) acceptor.onMessage(message)
     mustHold(ready, 'a peer with the secret gets through')
     connection.taken()
-    const asked = new Set<number>()
+    const seen: SeenIds = { answered: new Set(), highest: 0 }
     for (const message of unpackMessages(input)) {
       acceptor.onMessage(message)
       turns.end()
-      const verdict = checkAnswers(connection, message, asked)
+      const verdict = checkAnswers(connection, message, seen)
       if (verdict === 'refused') return verdict
     }
     acceptor.onClose()
@@ -127,12 +128,16 @@ export function peerAcceptorTarget(seed: string): FuzzTarget {
   return { name: 'peer-acceptor', corpus, donors, mutate: mutateMessages, run }
 }
 
-/** What cannot be read closes the connection; of all else every request is answered once. */
-function checkAnswers(
-  connection: RecordedConnection,
-  message: Buffer,
-  asked: Set<number>
-): Verdict {
+interface SeenIds {
+  readonly answered: Set<number>
+  highest: number
+}
+
+/**
+ * What cannot be read closes the connection; of all else every request is answered once, unless its id is so far below
+ * the highest that it must be a late copy.
+ */
+function checkAnswers(connection: RecordedConnection, message: Buffer, seen: SeenIds): Verdict {
   const frames = attempt(() => decodeLinkMessage(message), 'decode error')
   const { closedBecause } = connection
   mustHold(frames.ok === (closedBecause === null), 'what cannot be read, and that alone, closes')
@@ -141,12 +146,17 @@ function checkAnswers(
     return 'refused'
   }
   const wanted = new Set<number>()
-  for (const { id, body } of frames.value) if (isRequest(body) && !asked.has(id)) wanted.add(id)
+  for (const { id, body } of frames.value) {
+    if (!isRequest(body)) continue
+    const isLate = id <= seen.highest - recentIdsMax
+    if (!isLate && !seen.answered.has(id)) wanted.add(id)
+    seen.highest = Math.max(seen.highest, id)
+  }
   for (const answer of connection.taken()) {
     for (const { id, body } of decodeLinkMessage(answer)) {
       mustHold(!isRequest(body), 'requests are answered by responses')
       mustHold(wanted.delete(id), 'only requests are answered, and once')
-      asked.add(id)
+      seen.answered.add(id)
     }
   }
   // No request has the id 0, which counts as one that was seen before.

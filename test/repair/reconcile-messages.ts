@@ -226,7 +226,13 @@ const answers: fc.Arbitrary<Reply> = fc.oneof(
     plain
   ),
   fc.record(
-    { kind: kind('pulled'), stale: fc.boolean(), rows, next: fc.option(bytesOf(9)) },
+    {
+      kind: kind('pulled'),
+      stale: fc.boolean(),
+      wait: fc.boolean(),
+      rows,
+      next: fc.option(bytesOf(9))
+    },
     plain
   ),
   fc.record({ kind: kind('closed'), proven: fc.array(fc.boolean(), { maxLength: 6 }) }, plain),

@@ -123,6 +123,8 @@ export class Pair {
   onRequest: (body: ReconcileRequest) => void = () => {}
   answerInstead: ((body: ReconcileRequest) => RequestOutcome | null) | null = null
   readonly budgets: number[] = []
+  /** When the other side may move bytes. */
+  theirBudget: () => Promise<void> = () => Promise.resolve()
   #messages = 0
 
   constructor(ours: RangeSide, theirs: RangeSide) {
@@ -133,6 +135,10 @@ export class Pair {
     const ports = { clock: this.time, timers: this.time, budget }
     this.responder = new ReconcileResponder({
       ...ports,
+      budget: (bytes) => {
+        this.budgets.push(bytes)
+        return this.theirBudget()
+      },
       side: theirs,
       locks: this.theirLocks,
       onEnd: (report) => this.reports.push(report)

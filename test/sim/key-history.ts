@@ -74,7 +74,8 @@ export class KeyHistory {
     )
   }
 
-  acknowledge(record: WriteRecord, { atMs, replicas, copies }: Confirmation): void {
+  /** `copies`: with those that others keep for replicas. */
+  acknowledge(record: WriteRecord, atMs: number, replicas: number, copies = replicas): void {
     record.confirmations.push({ atMs, replicas, copies })
     const others = copies > replicas ? `, kept for ${copies - replicas} more` : ''
     this.note(atMs, `${record.node}: ${record.id} acknowledged by ${replicas}${others}`)

@@ -299,7 +299,7 @@ export class Workload {
     }
     // What stand-ins keep is on its way to replicas, and which of them have it then is not known here.
     const confirmation = { atMs: this.#nowMs, replicas: answered - hinted, copies: answered }
-    history.acknowledge(record, confirmation)
+    history.acknowledge(record, confirmation.atMs, confirmation.replicas, confirmation.copies)
     const life = livesBefore.get(coordinator)
     const isReplica = this.#replicasOf(history).includes(coordinator)
     if (isReplica && life !== undefined && life === this.#lives().get(coordinator)) {
