@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LaunchedProcess } from './launched-process.ts'
 import { type MetricsReading, metricsOf, type Tree, treesOf } from './node-admin.ts'
 
+export const graceMs = 1000
+
 /**
- * What every cluster of the suite is started with, unless a scenario says otherwise. Comparing often makes a run short;
+ * What every cluster of the suite is started with. Comparing often makes a run short;
  * that repair gives way to users is not what is judged here, where several suites may share a machine. A tombstone that
  * is proven everywhere counts as absent and is not shipped any more, so a node that has lost one would differ for as long
  * as the grace period lasts.
@@ -12,7 +14,7 @@ export const healingSettings: readonly string[] = [
   'repair.intervalMs=1000',
   'repair.latencyTargetMs=5000',
   'repair.scrubRowsPerSecond=20000',
-  'tombstones.graceMs=1000'
+  `tombstones.graceMs=${graceMs}`
 ]
 
 const pollMs = 100

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import type { Arena } from './arena.ts'
 import { BulkKeys, isBuried, isForgotten } from './bulk-keys.ts'
+import { graceMs } from './healing.ts'
 import type { LaunchedProcess } from './launched-process.ts'
 import { metricsOf } from './node-admin.ts'
 import type { Scenario } from './scenario.ts'
@@ -10,7 +11,6 @@ const absences = ['killed', 'frozen', 'without its data directory'] as const
 type Absence = (typeof absences)[number]
 
 const keys = 150
-const graceMs = 1500
 const gracesPassed = 4
 const collectedSeconds = 120
 
@@ -27,7 +27,7 @@ export const tombstonesScenario: Scenario = {
   needs: [],
   async run(arena) {
     await arena.plan({
-      set: ['readRepair.mode=off', 'hints.enabled=false', `tombstones.graceMs=${graceMs}`]
+      set: ['readRepair.mode=off', 'hints.enabled=false']
     })
     await arena.begin()
     const bulk = new BulkKeys(arena.oracle, 'buried', keys)
