@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePorts, membersOf } from '../cluster/cluster-process.ts'
-import { healingSettings } from './healing.ts'
+import { withHealingSettings } from './healing.ts'
 import { LaunchedProcess } from './launched-process.ts'
 
 export interface FaultClusterOptions {
@@ -48,12 +48,11 @@ export class FaultCluster {
         data: join(directory, `n${number}`, 'data'),
         ...address,
         seeds,
-        set: [
+        set: withHealingSettings([
           `cluster.expectedNodes=${count}`,
-          ...healingSettings,
           ...set,
           ...(setOf?.(number) ?? [])
-        ]
+        ])
       }
       mkdirSync(join(directory, settings.id), { recursive: true })
       return new LaunchedProcess(settings, launcherOf?.(number) ?? null)

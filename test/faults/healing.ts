@@ -5,17 +5,24 @@ import { type MetricsReading, metricsOf, type Tree, treesOf } from './node-admin
 export const graceMs = 1000
 
 /**
- * What every cluster of the suite is started with. Comparing often makes a run short;
+ * What every cluster of the suite is started with, but for what a scenario sets itself. Comparing often makes a run short;
  * that repair gives way to users is not what is judged here, where several suites may share a machine. A tombstone that
  * is proven everywhere counts as absent and is not shipped any more, so a node that has lost one would differ for as long
  * as the grace period lasts.
  */
-export const healingSettings: readonly string[] = [
+const healingSettings: readonly string[] = [
   'repair.intervalMs=1000',
   'repair.latencyTargetMs=5000',
   'repair.scrubRowsPerSecond=20000',
   `tombstones.graceMs=${graceMs}`
 ]
+
+/** The settings of a scenario and, of those above, the ones that it says nothing about. */
+export function withHealingSettings(set: readonly string[]): readonly string[] {
+  const nameOf = (setting: string) => setting.split('=')[0]
+  const own = new Set(set.map(nameOf))
+  return [...healingSettings.filter((setting) => !own.has(nameOf(setting))), ...set]
+}
 
 const pollMs = 100
 const equalMs = 90_000
@@ -70,13 +77,13 @@ export async function watchHealing(nodes: readonly LaunchedProcess[]): Promise<H
 }
 
 /**
- * Null where all nodes have compared themselves with each other once more, and nobody has shipped a row. An exchange is
- * counted when it ends, so the one that made the replicas equal has to end first.
+ * Null where every node has compared itself with every other once more, and nobody has shipped a row. An exchange is
+ * counted when it ends, and waits for differences that are young, so those that were under way have to end first.
  */
 async function noiseAmong(nodes: readonly LaunchedProcess[]): Promise<string | null> {
   try {
-    const before = await nextRound(nodes)
-    const after = await nextRound(nodes)
+    const before = await exchangesMore(nodes, 2)
+    const after = await exchangesMore(nodes, 1)
     const shipped = (readings: readonly MetricsReading[]) => readings.map(rowsShipped).join()
     if (shipped(before) === shipped(after)) return null
     return `rows were shipped though all was equal: ${shipped(before)}, then ${shipped(after)}`
@@ -85,15 +92,22 @@ async function noiseAmong(nodes: readonly LaunchedProcess[]): Promise<string | n
   }
 }
 
-/** Resolves once every node has taken part in as many exchanges as it has peers, with what the metrics say then. */
-async function nextRound(nodes: readonly LaunchedProcess[]): Promise<readonly MetricsReading[]> {
-  const before = (await Promise.all(nodes.map(metricsOf))).map(exchangesEnded)
+/** Resolves once every pair has ended so many exchanges more, with what the metrics say then. */
+async function exchangesMore(
+  nodes: readonly LaunchedProcess[],
+  more: number
+): Promise<readonly MetricsReading[]> {
+  const peers = nodes.map(({ id }) => id)
+  const ended = (readings: readonly MetricsReading[]) =>
+    readings.map((reading) => peers.map((peer) => exchangesEnded(reading, peer)))
+  const before = ended(await Promise.all(nodes.map(metricsOf)))
   let readings: readonly MetricsReading[] = []
   for (const node of nodes) {
     const isThrough = async () => {
       readings = await Promise.all(nodes.map(metricsOf))
-      const ended = readings.map(exchangesEnded)
-      return ended.every((count, i) => count - (before[i] ?? 0) >= nodes.length - 1)
+      return ended(readings).every((counts, i) =>
+        counts.every((count, j) => i === j || count - (before[i]?.[j] ?? 0) >= more)
+      )
     }
     await node.until('through a round of exchanges', isThrough, roundSeconds)
   }
@@ -106,10 +120,10 @@ function rowsShipped(reading: MetricsReading): number {
   )
 }
 
-function exchangesEnded(reading: MetricsReading): number {
+function exchangesEnded(reading: MetricsReading, peer: string): number {
   return (
-    reading.sum('anneal_repair_exchanges_total', { outcome: 'done' }) +
-    reading.sum('anneal_repair_exchanges_answered_total')
+    reading.sum('anneal_repair_exchanges_total', { peer, outcome: 'done' }) +
+    reading.sum('anneal_repair_exchanges_answered_total', { peer })
   )
 }
 
