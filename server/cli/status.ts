@@ -38,7 +38,19 @@ function screen(report: StatusReport, terminal: Terminal): string {
   const paint = painter(terminal)
   const health = report.degraded ? paint('bad', 'degraded') : paint('good', 'healthy')
   const heading = `cluster ${printable(report.cluster)}: ${health}, ${count(report.members.length, 'member')}, ring ${report.epoch}\n\n`
-  const head = ['node', 'state', 'zone', 'seen by', 'version', 'uptime', 'owns', 'holds', 'http']
+  const head = [
+    'node',
+    'state',
+    'zone',
+    'seen by',
+    'version',
+    'uptime',
+    'owns',
+    'holds',
+    'hints',
+    'all equal',
+    'http'
+  ]
   const rows = report.members.map((member) => [
     printable(member.id),
     member.state === null ? paint('bad', state(member)) : paint('good', state(member)),
@@ -48,11 +60,13 @@ function screen(report: StatusReport, terminal: Terminal): string {
     member.uptimeSeconds === null ? '-' : showDuration(member.uptimeSeconds),
     String(member.partitionsOwned ?? '-'),
     String(member.partitionsHeld ?? '-'),
+    printable(String(member.hints?.['count'] ?? '-')),
+    allEqual(member),
     printable(member.http)
   ])
   const problems = report.problems.map((text) => paint('bad', `problem: ${printable(text)}`))
   const notes = report.notes.map((text) => paint('warning', `note: ${printable(text)}`))
-  const lines = [...backlog(report.members), ...notes, ...problems]
+  const lines = [...report.members.flatMap(repairNotes), ...notes, ...problems]
   const below = lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
   return `${heading}${table(head, rows)}${below}`
 }
@@ -70,18 +84,18 @@ function opinions(member: MemberReport): string {
   return `down: ${doubters.join(' ')}`
 }
 
-/** What each node says of its hints and its repair, as far as it says something. */
-function backlog(members: readonly MemberReport[]): readonly string[] {
-  return (['hints', 'repair'] as const).flatMap((subject) =>
-    members.flatMap((member) => {
-      const facts = Object.entries(member[subject] ?? {}).filter(([, value]) => isScalar(value))
-      if (facts.length === 0) return []
-      const words = facts.map(([name, value]) => `${name} ${String(value)}`)
-      return [printable(`${subject} of ${member.id}: ${words.join(', ')}`)]
-    })
-  )
+/** When the oldest comparison ended that found a range equal to a peer's; every other one is younger. */
+function allEqual({ repair }: MemberReport): string {
+  const never = repair?.['neverEqual']
+  if (typeof never === 'number' && never > 0) return 'not yet'
+  const seconds = repair?.['oldestEqualSeconds']
+  return typeof seconds === 'number' ? `${showDuration(seconds)} ago` : '-'
 }
 
-function isScalar(value: unknown): boolean {
-  return ['string', 'number', 'boolean'].includes(typeof value)
+/** A node whose background repair does not run at full pace says why. */
+function repairNotes({ id, repair }: MemberReport): readonly string[] {
+  const doing = repair?.['state']
+  const reason = repair?.['reason']
+  if (typeof doing !== 'string' || doing === 'running' || typeof reason !== 'string') return []
+  return [printable(`repair of ${id} is ${doing}: ${reason}`)]
 }

@@ -67,7 +67,7 @@ async function startCluster(
         },
         cluster: { name: 'c', epoch: member.epoch ?? 'e1', members: describe(member) },
         hints: { count: 4 },
-        repair: {}
+        repair: { state: 'paused', reason: 'by an operator', oldestEqualSeconds: 42, neverEqual: 0 }
       })
     })
     urls.push(node.url)
@@ -84,8 +84,8 @@ test('status shows every member, the balance and what they say', async (t) => {
   const { exitCode, stdout, stderr } = await status(cluster)
   assert.deepEqual([exitCode, stderr], [0, ''])
   assert.match(stdout, /^cluster c: healthy, 2 members, ring e1\n/)
-  assert.match(stdout, /\nn1 +ready +z0 +all 2 up +1\.0\.0 +1m 1s +2 +3 +127\.0\.0\.1:/)
-  assert.match(stdout, /\nhints of n1: count 4\n/)
+  assert.match(stdout, /\nn1 +ready +z0 +all 2 up +1\.0\.0 +1m 1s +2 +3 +4 +42s ago +127\.0\.0\.1:/)
+  assert.match(stdout, /\nrepair of n1 is paused: by an operator\n/)
   assert.doesNotMatch(stdout, /^old /m, 'removed members are history')
 })
 
