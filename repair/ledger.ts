@@ -1,7 +1,7 @@
 import { DecodeError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
 import { decodeLedger, type EarlyReason, encodeLedger } from './ledger-codec.ts'
-import type { PartitionOutcome } from './session-outcome.ts'
+import { nothingShipped, type PartitionOutcome } from './session-outcome.ts'
 
 /** Where the ledger is kept: one record for each peer. */
 export interface LedgerStorage {
@@ -36,12 +36,7 @@ const blank: LedgerEntry = {
   reason: '',
   early: null,
   exchanges: 0,
-  differences: 0,
-  rowsSent: 0,
-  rowsReceived: 0,
-  bytesSent: 0,
-  bytesReceived: 0,
-  roundTrips: 0
+  ...nothingShipped
 }
 
 interface PeerLedger {

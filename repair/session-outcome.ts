@@ -60,22 +60,35 @@ export function addCounters(a: SessionCounters, b: SessionCounters): SessionCoun
   }
 }
 
-/**
- * How one partition came out. `equal`: nothing that should have been the same differs any more. `differs`: something
- * does, and the reason says why it was not repaired. `busy`: the peer compares it with somebody else just now.
- * `later`: it was not got to.
- */
-export interface PartitionOutcome {
-  readonly verdict: 'equal' | 'differs' | 'busy' | 'later'
-  /** Empty for `equal`. */
-  readonly reason: string
+/** What was found and moved in one partition. */
+export interface Shipped {
   readonly differences: number
   readonly rowsSent: number
   readonly rowsReceived: number
   readonly bytesSent: number
   readonly bytesReceived: number
-  /** Of the session up to here: partitions are compared side by side, and share them. */
   readonly roundTrips: number
+}
+
+export const nothingShipped: Shipped = {
+  differences: 0,
+  rowsSent: 0,
+  rowsReceived: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+  roundTrips: 0
+}
+
+/**
+ * How one partition came out. `equal`: nothing that should have been the same differs any more. `differs`: something
+ * does, and the reason says why it was not repaired. `busy`: the peer compares it with somebody else just now.
+ * `later`: it was not got to. Round trips are those of the session up to here: partitions are compared side by side, and
+ * share them.
+ */
+export interface PartitionOutcome extends Shipped {
+  readonly verdict: 'equal' | 'differs' | 'busy' | 'later'
+  /** Empty for `equal`. */
+  readonly reason: string
 }
 
 /** How a session ended; `reason` is for people, and empty where it is `done`. */

@@ -227,10 +227,6 @@ export class Watermarks {
     this.#concludeAlone()
   }
 
-  proofsOf(pair: Pair, partitions: readonly number[]): Iterable<PairProof> {
-    return this.#proofs.all(({ a, b }) => a === pair.a && b === pair.b, partitions)
-  }
-
   tableOf(pair: Pair, partition: number): ReportTable {
     return this.#proofs.tableOf(pair, partition)
   }

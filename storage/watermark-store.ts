@@ -98,15 +98,6 @@ export class WatermarkStore {
     this.#write([...rows, ...this.#unnamed()])
   }
 
-  forgetList(list: string): void {
-    if (!this.#lists.delete(list)) return
-    const rows: AsideChange[] = []
-    for (let chunk = 0; chunk * chunkPartitions < this.#partitions; chunk++) {
-      rows.push({ type: 'del', key: chunkKey(list, chunk) })
-    }
-    this.#write(rows)
-  }
-
   /** Contents that no list names any more; looked for only where there are many. */
   #unnamed(): AsideChange[] {
     if (this.#onDisk.size <= contentsKeptMax) return []

@@ -1,7 +1,12 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { Clock, RandomSource, TimerHandle, Timers } from '../../core/ports.ts'
 import type { ReconcileRequest, Response } from '../../proto/frames.ts'
-import { noCounters, type SessionCounters, type SessionOutcome } from '../session-outcome.ts'
+import {
+  noCounters,
+  nothingShipped,
+  type SessionCounters,
+  type SessionOutcome
+} from '../session-outcome.ts'
 import { CallPerformer } from './call-performer.ts'
 import type { Question } from './messages.ts'
 import type { PartitionLocks } from './partition-locks.ts'
@@ -222,10 +227,5 @@ const emptyOutcome: SessionOutcome = {
 const busyHere = {
   verdict: 'busy',
   reason: 'this node compares it with somebody else',
-  differences: 0,
-  rowsSent: 0,
-  rowsReceived: 0,
-  bytesSent: 0,
-  bytesReceived: 0,
-  roundTrips: 0
+  ...nothingShipped
 } as const

@@ -33,8 +33,6 @@ export const treesQuery = Type.Object(
   closed
 )
 
-export const noQuery = Type.Object({}, closed)
-
 const time = Type.Union([Type.String({ format: 'date-time' }), Type.Null()])
 const reason = Type.Union([Type.String(), Type.Null()], { description: 'For people' })
 const counts = {

@@ -4,7 +4,7 @@ import {
   type ReconcileResponderOptions,
   type ResponderReport
 } from '../../repair/reconcile/reconcile-responder-runner.ts'
-import type { PartitionOutcome } from '../../repair/session-outcome.ts'
+import { nothingShipped, type PartitionOutcome } from '../../repair/session-outcome.ts'
 
 export interface AnsweredExchangesOptions extends Omit<ReconcileResponderOptions, 'onEnd'> {
   readonly selfId: string
@@ -71,13 +71,4 @@ export class AnsweredExchanges {
 }
 
 /** Rows are not told apart by partition on this side; the account of the peer has them all. */
-const equal: PartitionOutcome = {
-  verdict: 'equal',
-  reason: '',
-  differences: 0,
-  rowsSent: 0,
-  rowsReceived: 0,
-  bytesSent: 0,
-  bytesReceived: 0,
-  roundTrips: 0
-}
+const equal: PartitionOutcome = { verdict: 'equal', reason: '', ...nothingShipped }

@@ -107,10 +107,6 @@ export class RepairRuns {
     return run.status(clock.monotonic())
   }
 
-  get isActive(): boolean {
-    return this.#unfinished().length > 0
-  }
-
   /** Begins what may begin now; answers how long until there may be more. */
   step(): number {
     const { clock, exchanges } = this.#options

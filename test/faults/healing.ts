@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Tree } from '../../server/cli/read-trees.ts'
 import type { LaunchedProcess } from './launched-process.ts'
-import { type MetricsReading, metricsOf, type Tree, treesOf } from './node-admin.ts'
+import { type MetricsReading, metricsOf, treesOf } from './node-admin.ts'
 
 export const graceMs = 1000
 

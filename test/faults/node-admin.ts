@@ -1,15 +1,7 @@
+import type { Tree } from '../../server/cli/read-trees.ts'
 import type { ServerProcess } from '../cluster/server-process.ts'
 
 const timeoutMs = 20_000
-
-/** What a node says of one partition; `verified` only where it was asked to recompute it from its rows. */
-export interface Tree {
-  readonly partition: number
-  readonly keys: number
-  readonly root: string
-  readonly verified?: boolean
-  readonly leaves?: readonly number[]
-}
 
 export interface HintBacklog {
   readonly target: string
