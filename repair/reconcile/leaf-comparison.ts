@@ -1,17 +1,17 @@
 import { DecodeError } from '../../core/errors.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
-import type { Versions } from '../../storage/version.ts'
 import type { Dot } from '../../storage/version-vector.ts'
 import {
   type ComparedRow,
   comparedRows,
   entryName,
+  hiddenRows,
   keyDigestOf,
   youngMsOf
 } from './leaf-content.ts'
 import type { Header, HeaderRow, LeafReply } from './messages.ts'
-import type { AbsenceRule, LeafListing, RangeSide, WantedRow } from './range-side.ts'
-import { differenceOf } from './row-difference.ts'
+import type { AbsenceRule, LeafListing, ListedRow, RangeSide, WantedRow } from './range-side.ts'
+import { buriersOf, differenceOf } from './row-difference.ts'
 
 /** What both sides of a comparison go by. */
 export interface ComparisonRules {
@@ -34,17 +34,22 @@ export function reportedRow({ key, versions }: ComparedRow, keyDigest: number): 
   return { keyDigest, key, dots: versions.map(({ dot }) => dot) }
 }
 
+interface ComparedEntries {
+  readonly reply: LeafReply
+  readonly reported: readonly ReportedRow[]
+  /** Rows that may have overwritten what is lacking: see `hiddenRows`. */
+  readonly hidden: readonly ListedRow[]
+}
+
 /** The answering side's part: which entries it lacks, and what it has instead. */
 export function compareEntries(
   listing: LeafListing,
   entries: Uint8Array,
   width: number,
   rules: ComparisonRules
-): { readonly reply: LeafReply; readonly reported: readonly ReportedRow[] } {
-  const own = new Map<string, ComparedRow>()
-  for (const row of comparedRows(rules.side, listing, rules.absence)) {
-    own.set(entryName(row.entryDigest, 0, width), row)
-  }
+): ComparedEntries {
+  const compared = comparedRows(rules.side, listing, rules.absence)
+  const own = new Map(compared.map((row) => [entryName(row.entryDigest, 0, width), row]))
   // Held like that, though it counts as absent here: the clocks may disagree about what has expired.
   const absent = new Set(listing.entries.map((row) => entryName(row.entryDigest, 0, width)))
   const lacking: number[] = []
@@ -58,7 +63,9 @@ export function compareEntries(
     reported.push(reportedRow(row, keyDigest))
     return headerRow(row, keyDigest, rules)
   })
-  return { reply: { lacking, rows }, reported }
+  const hidden =
+    lacking.length === 0 ? [] : [...hiddenRows(rules.session, listing, compared).values()]
+  return { reply: { lacking, rows }, reported, hidden }
 }
 
 function headerRow(row: ComparedRow, keyDigest: number, rules: ComparisonRules): HeaderRow {
@@ -96,7 +103,7 @@ export interface ComparedLeaf {
   /** Those whose entries were sent, in their order. */
   readonly rows: readonly ComparedRow[]
   /** See `hiddenRows`: what is held, though it does not take part, is not fetched. */
-  readonly hidden: ReadonlyMap<number, Versions>
+  readonly hidden: ReadonlyMap<number, ListedRow>
 }
 
 /** The asking side's part: what is to be done so that both sides hold the merge. */
@@ -108,7 +115,7 @@ export function workOf(
   const theirs = new Map(headers.map((row) => [row.keyDigest, row]))
   const work: RowWork[] = []
   const pair = (keyDigest: number, row: ComparedRow | null, header: HeaderRow | null) => {
-    const held = hidden.get(keyDigest) ?? row?.versions ?? []
+    const held = hidden.get(keyDigest) ?? row
     const found = workOfRow({ leaf, keyDigest, row, header, held }, rules)
     if (found !== null) work.push(found)
   }
@@ -130,7 +137,8 @@ interface RowPair {
   readonly keyDigest: number
   readonly row: ComparedRow | null
   readonly header: HeaderRow | null
-  readonly held: Versions
+  /** The row with the versions that do not take part. */
+  readonly held: ListedRow | null
 }
 
 function workOfRow(
@@ -139,16 +147,21 @@ function workOfRow(
 ): RowWork | null {
   const ours = row?.versions ?? []
   const theirs = header?.versions ?? []
-  const latestOnly = row !== null && side.modeOf(row.key) === 'lww'
-  const { ship } = differenceOf(ours, theirs, latestOnly)
-  const { fetch } = differenceOf(held, theirs, latestOnly)
+  const all = held?.versions ?? []
+  const latestOnly = held !== null && side.modeOf(held.key) === 'lww'
+  const hidden = all.filter((version) => !ours.includes(version))
+  const ship = [
+    ...differenceOf(ours, theirs, latestOnly).ship,
+    ...buriersOf(hidden, theirs, latestOnly)
+  ]
+  const { fetch } = differenceOf(all, theirs, latestOnly)
   if (ship.length === 0 && fetch.length === 0) return null
-  let shipBytes = row === null ? 0 : row.key.row.length
-  const shipped = ours.filter(({ dot }) => ship.includes(dot))
+  let shipBytes = held === null ? 0 : held.key.row.length
+  const shipped = all.filter(({ dot }) => ship.includes(dot))
   for (const { size } of shipped) shipBytes += size + rowOverheadBytes
   return {
     leaf,
-    ship: row === null || ship.length === 0 ? null : { key: row.key, dots: ship },
+    ship: held === null || ship.length === 0 ? null : { key: held.key, dots: ship },
     shipBytes,
     keyDigest,
     fetch,

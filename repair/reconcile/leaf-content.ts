@@ -3,7 +3,7 @@ import { hash64 } from '../../core/hash.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import { hashObject, type Version, type Versions } from '../../storage/version.ts'
 import { keyDigestBytes, wantDigestBytes } from './messages.ts'
-import type { AbsenceRule, LeafListing, RangeSide } from './range-side.ts'
+import type { AbsenceRule, LeafListing, ListedRow, RangeSide } from './range-side.ts'
 
 /** A row as it takes part in a comparison: without the versions that count as absent. */
 export interface ComparedRow {
@@ -39,11 +39,11 @@ export function hiddenRows(
   session: Uint8Array,
   { entries }: LeafListing,
   compared: readonly ComparedRow[]
-): ReadonlyMap<number, Versions> {
+): ReadonlyMap<number, ListedRow> {
   const unchanged = new Set<object>(compared)
-  const hidden = new Map<number, Versions>()
+  const hidden = new Map<number, ListedRow>()
   for (const row of entries) {
-    if (!unchanged.has(row)) hidden.set(keyDigestOf(session, row.key), row.versions)
+    if (!unchanged.has(row)) hidden.set(keyDigestOf(session, row.key), row)
   }
   return hidden
 }

@@ -1,8 +1,10 @@
 import { compareBytes, equalBytes } from '../../core/bytes.ts'
 import { leavesPerNode, treeFanOut } from '../../core/limits.ts'
 import { partitionOf } from '../../ring/token.ts'
+import { decodeForeignObject } from '../../storage/object-codec.ts'
 import { perform, type Script } from './calls.ts'
 import { childDigests, childrenIn, differingChildren } from './child-digests.ts'
+import { HiddenRows } from './hidden-rows.ts'
 import { compareEntries, type ReportedRow, reportedRow } from './leaf-comparison.ts'
 import { comparedRows, keyDigestOf, startOf } from './leaf-content.ts'
 import {
@@ -59,6 +61,7 @@ export class ResponderSession {
   readonly options: ResponderOptions
   readonly #parts = new Map<number, Part>()
   readonly #reported = new ReportedRows()
+  readonly #hidden = new HiddenRows()
   readonly #facts: PeerFacts
   #nowMs = 0
   /** Partitions that were proven together with the peer, and are not told of yet. */
@@ -177,8 +180,9 @@ export class ResponderSession {
       return part.leaves.map(({ leaf, entries }) => {
         const listing = listings[at++] ?? { partition, leaf, entries: [] }
         const rules = { side, session, absence, nowMs, youngMs }
-        const { reply, reported } = compareEntries(listing, entries, width, rules)
+        const { reply, reported, hidden } = compareEntries(listing, entries, width, rules)
         this.#reported.note(partition, leaf, reported)
+        this.#hidden.note(hidden)
         return reply
       })
     }
@@ -197,8 +201,24 @@ export class ResponderSession {
     this.rowsReceived += arriving.length
     const isStale = parts.some((part) => this.#partOf(part) === null)
     if (isStale) return { kind: 'exchanged', outcomes, answered: 0, stale: true, rows: [] }
+    const buriers = yield* this.#buriersOf(arriving.filter((_, i) => judged[i]?.kind === 'taken'))
     const { answered, found } = yield* this.#fetch(parts)
-    return { kind: 'exchanged', outcomes, answered, stale: false, rows: found }
+    return { kind: 'exchanged', outcomes, answered, stale: false, rows: [...buriers, ...found] }
+  }
+
+  /** Rows that arrived may have been overwritten here by what counts as absent: then the peer has to hear of that. */
+  *#buriersOf(arrived: readonly ShippedRow[]): Script<ShippedRow[]> {
+    const wanted: WantedRow[] = []
+    for (const { key, object } of arrived) {
+      if (!this.#hidden.has(key.id)) continue
+      const mode = this.options.side.modeOf(key)
+      const dots = this.#hidden.buriers(key.id, decodeForeignObject(object), mode)
+      if (dots.length > 0) wanted.push({ key, dots })
+    }
+    if (wanted.length === 0) return []
+    const rows = (yield* perform({ kind: 'read', wanted })).filter((row) => row !== null)
+    yield* this.#countSent(rows)
+    return rows
   }
 
   /** Reads what is wanted in its order, until the bytes of one message are reached. */

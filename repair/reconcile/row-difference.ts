@@ -1,4 +1,4 @@
-import type { Versions } from '../../storage/version.ts'
+import type { Version, Versions } from '../../storage/version.ts'
 import { compareDots, covers, type Dot } from '../../storage/version-vector.ts'
 import type { Header } from './messages.ts'
 
@@ -35,6 +35,23 @@ function lackedBy(side: readonly Known[], others: readonly Known[]): Dot[] {
     if (!known) lacked.push(dot)
   }
   return lacked
+}
+
+/**
+ * Those of `hidden`, versions that count as absent in a comparison, that have overwritten what the other side still
+ * shows: they go over all the same, since nothing else would make the other side let go of it.
+ */
+export function buriersOf(
+  hidden: Versions,
+  shown: readonly Header[],
+  latestOnly: boolean
+): readonly Dot[] {
+  const buries = (version: Version) =>
+    shown.some(({ dot, timeMs }) => {
+      if (compareDots(version.dot, dot) === 0) return false
+      return covers(version.past, dot) || (latestOnly && isLater(version, { dot, timeMs }))
+    })
+  return hidden.filter(buries).map(({ dot }) => dot)
 }
 
 interface Timed {

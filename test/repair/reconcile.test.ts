@@ -159,6 +159,30 @@ describe('tombstones that both sides may have collected', () => {
     })
   }
 
+  for (const keptHere of [true, false]) {
+    for (const mode of ['siblings', 'lww'] as const) {
+      const where = keptHere ? 'here' : 'there'
+      test(`go over where they bury what the other side shows (kept ${where}, ${mode})`, async () => {
+        const { ours, theirs, pair, key } = collected()
+        ours.mode = mode
+        theirs.mode = mode
+        const buried = version('n2')
+        const overwrites = mode === 'siblings' ? [buried] : []
+        const later = { tombstone: true, timeMs: 1001 }
+        const [holder, other] = keptHere ? [ours, theirs] : [theirs, ours]
+        holder.put(key, [version('n1', overwrites, later)])
+        other.put(key, [buried])
+        const { partitions } = await pair.run({ partitions: all(16) })
+        assert.deepEqual(
+          other.get(key).map(({ tombstone }) => tombstone),
+          [true]
+        )
+        assert.deepEqual(ours.roots(), theirs.roots())
+        assert.ok([...partitions.values()].every(({ verdict }) => verdict === 'equal'))
+      })
+    }
+  }
+
   test('do not hide the rest of their row', async () => {
     const { ours, theirs, pair, key, tombstone } = collected()
     const value = version('n2')

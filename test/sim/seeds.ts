@@ -37,5 +37,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: {},
     found:
       'late messages of an exchange that was over made room for more exchanges at a time than allowed'
+  },
+  {
+    seed: 100122,
+    override: {},
+    found:
+      'an old copy of a disk was called equal to a replica whose tombstone counted as absent, and showed the value once that was collected'
   }
 ]
