@@ -36,6 +36,7 @@ import { createReportExchange } from './report-requests.ts'
 const processBytes = 16
 const quantilesShown = [0.5, 0.95, 0.99]
 const documentRow = 'cluster-document'
+const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
 
 /**
  * Opens the storage and listens for peers; `start` then lets it join.
@@ -206,7 +207,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     handoff,
     pacer,
     modeOf,
-    writesRefused
+    writesRefused,
+    readFromAll: (key) => reads.read(key, { ...fromAll, timeoutMs: config.http.defaultTimeoutMs })
   })
   early.connect({ service: repair.service, watermarks: arriving.watermarks })
   const service = new PeerService({

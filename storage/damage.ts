@@ -52,6 +52,17 @@ export class DamageList {
     return true
   }
 
+  /** The next ones in turn, so that those that cannot be healed now do not keep the others waiting. */
+  take(countMax: number): string[] {
+    const ids = [...this.#keys.keys()].slice(0, countMax)
+    for (const id of ids) {
+      const damage = this.#keys.get(id)
+      this.#keys.delete(id)
+      if (damage !== undefined) this.#keys.set(id, damage)
+    }
+    return ids
+  }
+
   healed(id: string): void {
     this.#keys.delete(id)
   }

@@ -3,7 +3,7 @@ import { type AsideChange, type AsideRow, AsideRows, asideOperations } from './a
 import { DamageList } from './damage.ts'
 import type { Database, DatabaseOperation } from './database.ts'
 import { GroupCommit } from './group-commit.ts'
-import { metaRowKey, type ObjectKey, type RowRange } from './keys.ts'
+import { metaRowKey, type ObjectKey, parseObjectKey, type RowRange } from './keys.ts'
 import { identityKey, readIdentity, readMetaRow } from './meta-rows.ts'
 import { encodeIdentity, type Identity, Minter } from './minter.ts'
 import { encodeObject, isKeptApart } from './object-codec.ts'
@@ -108,6 +108,12 @@ export class Store {
   read(key: ObjectKey): Row | null {
     this.#checkOpen()
     return this.#reader.read(key)
+  }
+
+  /** Keys whose rows are known to be damaged, the next ones in turn. */
+  damagedKeys(countMax: number): ObjectKey[] {
+    if (this.#damage.isEmpty) return []
+    return this.#damage.take(countMax).map((id) => parseObjectKey(Buffer.from(id, 'latin1')))
   }
 
   /** Fills in the values that are kept apart. Errors: DamagedRowError where one is missing or damaged. */

@@ -309,9 +309,12 @@ export class ReadOperation {
 
   #repairStale(done: () => void): void {
     const { repair, policy, onStale } = this.#coordinator.options
-    if (policy.mode === 'off' || this.#hasGhosts) return done()
+    if (this.#hasGhosts) return done()
+    // Damage is no matter of policy: a replica that cannot read its row gives no answer until it has a copy.
+    const isOff = policy.mode === 'off'
+    if (isOff && !this.#tally.hasDamage) return done()
     const versions = this.#tally.merged()
-    const stale = this.#tally.stale(versions)
+    const stale = isOff ? this.#tally.damaged(versions) : this.#tally.stale(versions)
     if (stale.length > 0) onStale(stale.length)
     repair.repair(this.#key, versions, stale, done)
   }

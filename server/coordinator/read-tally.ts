@@ -147,17 +147,29 @@ export class ReadTally {
     return merged ?? []
   }
 
+  /** Whether some replica has said that it cannot read its row. */
+  get hasDamage(): boolean {
+    for (const { kind } of this.#answers.values()) if (kind === 'damaged') return true
+    return false
+  }
+
   /**
-   * The replicas that answered with something else than `versions`, or with damage: they are to be given it. Nothing is
-   * given only where every replica was heard: a damaged row that no other knows of would else be no answer for ever.
+   * The replicas that cannot read their row, and are to be given `versions`. Nothing is given only where every replica
+   * was heard: a damaged row that no other knows of would else be no answer for ever.
    */
-  stale(versions: Versions): string[] {
+  damaged(versions: Versions): string[] {
     if (versions.length === 0 && !this.#allWereHeard()) return []
-    const stale: string[] = []
+    const replicas = [...this.#answers].filter(([, { kind }]) => kind === 'damaged')
+    return replicas.flatMap(([id]) => (this.#stoodInFor.includes(id) ? [] : [id]))
+  }
+
+  /** The replicas that are to be given `versions`: the damaged ones, and those that answered with something else. */
+  stale(versions: Versions): string[] {
+    const stale = this.damaged(versions)
+    if (versions.length === 0) return stale
     let hash: Uint8Array | null = null
     for (const [replica, answer] of this.#answers) {
       if (this.#stoodInFor.includes(replica)) continue
-      if (answer.kind === 'damaged') stale.push(replica)
       if (answer.kind !== 'versions' || answer.versions === versions) continue
       hash ??= hashObject(versions)
       if (!equalBytes(answer.objectHash, hash)) stale.push(replica)

@@ -45,6 +45,8 @@ export interface NodeRepairParts {
   readonly pacer: Pacer
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly writesRefused: () => AnnealError | null
+  /** See `DamageHealingOptions`. */
+  readonly readFromAll: (key: ObjectKey) => Promise<unknown>
 }
 
 const pausedRow = 'repair-paused'
@@ -148,8 +150,12 @@ export class NodeRepair {
       backlog: () => hintStore.backlog(),
       flush: () => delivery.flush()
     }
+    const damage = {
+      damagedKeys: (countMax: number) => store.damagedKeys(countMax),
+      readFromAll: parts.readFromAll
+    }
     const { tasks, scrubbed } = upkeepTasks(
-      { keeper, pacer, collection: this.collection, acceptsWrites },
+      { keeper, pacer, collection: this.collection, acceptsWrites, damage },
       config,
       clock
     )

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/ports.ts'
 import type { Collection } from '../../repair/collection.ts'
 import type { TreeKeeper } from '../../storage/tree-keeper.ts'
 import type { Config } from '../config/schema.ts'
+import { type DamageHealingOptions, healDamage } from './damage-healing.ts'
 import type { Pacer } from './pacer.ts'
 import type { UpkeepTask } from './upkeep.ts'
 
@@ -11,6 +12,7 @@ export interface UpkeepSubjects {
   readonly pacer: Pacer
   /** Whether the node takes writes: what can wait leaves the last of a disk to what cannot. */
   readonly acceptsWrites: () => boolean
+  readonly damage: DamageHealingOptions
 }
 
 /** What scrubbing has come to since the node started. */
@@ -26,12 +28,12 @@ const collectedRowsMax = 1000
 
 /** What a node does over and over for its own rows: writes trees down, scrubs, collects tombstones. */
 export function upkeepTasks(
-  { keeper, collection, pacer, acceptsWrites }: UpkeepSubjects,
+  { keeper, collection, pacer, acceptsWrites, damage }: UpkeepSubjects,
   { repair }: Config,
   clock: Clock
 ): { readonly tasks: readonly UpkeepTask[]; readonly scrubbed: Scrubbed } {
   const scrubbed: Scrubbed = { rows: 0, leaves: 0, rounds: 0 }
-  const scrub = resting(clock, repair.intervalMs, async () => {
+  const readOn = resting(clock, repair.intervalMs, async () => {
     // Reading gives way to users as shipping does.
     const fraction = pacer.pace.bytesPerSecond / pacer.bytesPerSecondMax
     const rowsMax = Math.floor(repair.scrubRowsPerSecond * fraction)
@@ -42,6 +44,11 @@ export function upkeepTasks(
     if (finishedRound) scrubbed.rounds++
     return finishedRound
   })
+  const scrub = async () => {
+    if (pacer.pace.state === 'paused') return
+    await healDamage(damage)
+    await readOn()
+  }
   const collect = resting(clock, repair.intervalMs, () =>
     pacer.pace.state === 'paused'
       ? Promise.resolve(false)

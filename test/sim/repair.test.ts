@@ -127,4 +127,22 @@ describe('repair in a simulated cluster', () => {
       7
     )
   })
+
+  it('gives up a damaged row of which no other replica holds anything any more', async () => {
+    const graces = ['repair.scrubRowsPerSecond=1000', 'tombstones.graceMs=1000']
+    const cluster = await startCluster(4, graces)
+    const { data } = nodeOf(cluster, 0)
+    await cluster.settle(data.put('b', 'k', { ...put, value: Buffer.from('v'), w: 'all' }))
+    await cluster.settle(data.delete('b', 'k', { w: 'all' }))
+    const holders = () => cluster.nodes.filter(({ disk }) => disk.rowsOf('o').length > 0)
+    const isLast = () => holders().length === 1
+    assert.equal(await cluster.time.runUntil(isLast, 120_000), true, 'two have collected it')
+    assert.equal(await holders()[0]?.disk.tamper('flip'), true)
+    const areGone = () => holders().length === 0
+    assert.equal(await cluster.time.runUntil(areGone, 120_000), true, 'the third gives it up')
+    const { state, answered } = await cluster.settle(
+      nodeOf(cluster, 1).data.get('b', 'k', { r: 'all' })
+    )
+    assert.deepEqual([state, answered], ['none', 3])
+  })
 })

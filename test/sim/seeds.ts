@@ -43,5 +43,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: {},
     found:
       'an old copy of a disk was called equal to a replica whose tombstone counted as absent, and showed the value once that was collected'
+  },
+  {
+    seed: 100348,
+    override: {},
+    found:
+      'a damaged tombstone that all others had collected: with read repair off the row stayed unreadable, and reads from all replicas failed for ever'
   }
 ]
