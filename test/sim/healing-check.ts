@@ -12,6 +12,8 @@ const lookEveryMs = 1000
 const healthyAfterMs = 90_000
 const healthyAfterIntervals = 6
 const requestMs = 10_000
+/** By then the side that was asked to compare has noticed that an exchange is over, even if its last message was lost. */
+const answeringEndsMs = 11_000
 
 export interface HealingCheckOptions {
   readonly cluster: SimCluster
@@ -54,6 +56,9 @@ export class HealingCheck {
     // Of what a disk has lost nobody can say any more whether everybody knew it.
     const left = hasForgotten ? null : await this.#within(limitMs, () => this.#dueTombstone())
     if (left !== null) return [{ invariant: 'collection', detail: left }]
+    const stuck = await this.#within(limitMs, this.#endOfExchanges())
+    if (stuck !== null) return [{ invariant: 'convergence', detail: stuck }]
+    await cluster.time.advance(answeringEndsMs)
     const sent = await this.#listen(untilMs)
     if (sent !== null) return [{ invariant: 'silence', detail: sent }]
     return this.#treeErrors()
@@ -68,6 +73,23 @@ export class HealingCheck {
       if (found === null) return null
       if (time.nowMs >= endMs) return `after ${limitMs} ms without faults ${found}`
       await time.advance(lookEveryMs)
+    }
+  }
+
+  /**
+   * What an exchange has shipped is accounted for when it ends: those that are in progress now may have made the replicas
+   * equal, and must not be taken for a disturbance of the silence. Answers what tells of one that goes on.
+   */
+  #endOfExchanges(): () => string | null {
+    const inProgress = () =>
+      this.#options.cluster.nodes.flatMap(({ id, node }) => {
+        const { inFlight } = node?.repair.service.exchanges ?? { inFlight: [] }
+        return inFlight.map(({ peer, startedAtMs }) => `${id} with ${peer} since ${startedAtMs}`)
+      })
+    const begun = new Set(inProgress())
+    return () => {
+      const left = inProgress().find((exchange) => begun.has(exchange))
+      return left === undefined ? null : `the exchange of ${left} goes on`
     }
   }
 

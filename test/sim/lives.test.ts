@@ -6,7 +6,7 @@ import { describeFailure } from './runner-report.ts'
 import { failedSeeds } from './seeds.ts'
 
 const fixedLives = 200
-const freshLives = 5
+const freshLives = 40
 const repeatedSeeds = [2, 12, 30, 47]
 
 const pool = new LifePool()

@@ -49,5 +49,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: {},
     found:
       'a damaged tombstone that all others had collected: with read repair off the row stayed unreadable, and reads from all replicas failed for ever'
+  },
+  {
+    seed: 100761,
+    override: {},
+    found:
+      'of the check itself: rows of an exchange that made the replicas equal were counted when it ended, and taken for a disturbance of the silence'
   }
 ]
