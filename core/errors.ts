@@ -29,6 +29,7 @@ export const errorStatus = {
 } as const
 
 export type ErrorCode = keyof typeof errorStatus
+export const errorCodes = Object.keys(errorStatus) as readonly ErrorCode[]
 
 /** Facts that help the caller, given next to the message: plain JSON values only. */
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly string[]>>

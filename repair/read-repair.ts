@@ -1,7 +1,8 @@
 import type { ObjectKey } from '../storage/keys.ts'
 import type { Versions } from '../storage/version.ts'
 
-/** What became of one push to one replica. */
+/** What became of one push to one replica; `skipped`: it was not made, since another one was on its way. */
+export const readRepairOutcomes = ['repaired', 'failed', 'skipped'] as const
 export type ReadRepairOutcome = 'repaired' | 'failed'
 
 export interface ReadRepairOptions {

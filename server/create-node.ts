@@ -34,7 +34,7 @@ import { describeRepairMetrics } from './repair/repair-metrics.ts'
 import { createReportExchange } from './report-requests.ts'
 
 const processBytes = 16
-const quantilesShown = [0.5, 0.95, 0.99]
+const percentilesShown = [50, 95, 99]
 const documentRow = 'cluster-document'
 const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
 
@@ -239,10 +239,12 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   // No histogram: recent answers weigh more, so its counts would go down, which Prometheus takes for a restart.
   metrics.labelledGauge(
     'anneal_peer_read_latency_seconds',
-    'How long other replicas take to answer a read, the recent answers before all; by quantile',
-    'quantile',
+    'How long other replicas take to answer a read, the recent answers before all; by percentile',
+    'percentile',
     () =>
-      quantilesShown.map((q) => [String(q), reads.remoteLatency.percentileMs(q) / 1000] as const)
+      percentilesShown.map(
+        (p) => [String(p), reads.remoteLatency.percentileMs(p / 100) / 1000] as const
+      )
   )
   await listen(peers, store)
   return new Node({

@@ -42,4 +42,9 @@ export function describeGauges(
     'Free bytes of the file system that holds the data',
     () => disk.space?.freeBytes ?? Number.NaN
   )
+  metrics.gauge(
+    'anneal_disk_size_bytes',
+    'Size of the file system that holds the data',
+    () => disk.space?.totalBytes ?? Number.NaN
+  )
 }

@@ -1,5 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
+import { type ErrorCode, errorCodes } from '../core/errors.ts'
 import type { LatencyHistogram } from '../core/latency-histogram.ts'
+import { readRepairOutcomes } from '../repair/read-repair.ts'
 
 /** The metrics of one node. Each node has a registry of its own, so that several can live in one process. */
 export class NodeMetrics {
@@ -46,6 +48,11 @@ export class NodeMetrics {
     'anneal_http_overloaded_total',
     'HTTP requests answered 503 because too much was in progress'
   )
+  readonly problems = this.#counter(
+    'anneal_http_problems_total',
+    'HTTP requests answered with an error, by its code',
+    ['code']
+  )
   readonly epochMismatches = this.#counter(
     'anneal_peer_epoch_mismatches_total',
     'Requests of peers refused because they went by another ring'
@@ -55,6 +62,9 @@ export class NodeMetrics {
   readonly #responses = new Map<string, { operation: string; status: number; count: number }>()
 
   constructor() {
+    // Whoever watches for an error sees that there was none, instead of nothing.
+    for (const code of errorCodes) this.problems.inc({ code }, 0)
+    for (const outcome of readRepairOutcomes) this.readRepairs.inc({ outcome }, 0)
     const responses = this.#responses
     new Counter({
       name: 'anneal_http_responses_total',
@@ -68,6 +78,10 @@ export class NodeMetrics {
         }
       }
     })
+  }
+
+  countProblem(code: ErrorCode): void {
+    this.problems.inc({ code })
   }
 
   countResponse(operation: string, status: number): void {

@@ -85,7 +85,7 @@ function createApp(node: Node): FastifyInstance {
     },
     frameworkErrors: (error, request, reply) => {
       answerHeaders(node, request, reply)
-      void sendProblem(reply, toAnnealError(error, limits))
+      void sendProblem(reply, toAnnealError(error, limits), node.metrics)
     }
   })
   app.setValidatorCompiler(compileRequestValidator)
@@ -100,14 +100,14 @@ function createApp(node: Node): FastifyInstance {
         'a request failed'
       )
     }
-    return sendProblem(reply, error)
+    return sendProblem(reply, error, node.metrics)
   })
   const routes = new KnownRoutes()
   routes.watch(app)
   app.setNotFoundHandler((request, reply) => {
     const { error, allow } = routes.explain(request.method, request.url)
     if (allow !== '') reply.header('Allow', allow)
-    return sendProblem(reply, error)
+    return sendProblem(reply, error, node.metrics)
   })
   return app
 }

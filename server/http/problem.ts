@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { AnnealError, type ErrorCode } from '../../core/errors.ts'
+import type { NodeMetrics } from '../node-metrics.ts'
 
 /** RFC 9457, with `code` for programs and whatever facts the error carries. */
 export interface Problem {
@@ -19,7 +20,12 @@ export function problemOf(error: AnnealError): Problem {
   return { type: 'about:blank', title: titleOf(code), status, code, detail: message, ...details }
 }
 
-export function sendProblem(reply: FastifyReply, error: AnnealError): FastifyReply {
+export function sendProblem(
+  reply: FastifyReply,
+  error: AnnealError,
+  metrics: NodeMetrics
+): FastifyReply {
+  metrics.countProblem(error.code)
   if (error.code === 'overloaded' || error.code === 'not_ready') {
     reply.header('Retry-After', retryAfterSeconds)
   }

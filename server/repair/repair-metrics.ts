@@ -1,7 +1,7 @@
 import type { SessionCounters } from '../../repair/session-outcome.ts'
 import type { NodeMetrics } from '../node-metrics.ts'
 import type { Pacer } from './pacer.ts'
-import { pairReports, pairStates } from './repair-report.ts'
+import { backgroundReport, pairReports, pairStates } from './repair-report.ts'
 import type { RepairService } from './repair-service.ts'
 import type { SessionTotals } from './session-totals.ts'
 
@@ -53,7 +53,7 @@ const counted: readonly (readonly [keyof SessionCounters, string, string])[] = [
 export function describeRepairMetrics(metrics: NodeMetrics, sources: RepairMetricsSources): void {
   describeExchanges(metrics, sources)
   describeAges(metrics, sources)
-  describePace(metrics, sources.pacer)
+  describePace(metrics, sources)
 }
 
 function describeExchanges(
@@ -141,15 +141,17 @@ function oldestAges(service: RepairService, nowMs: number): Iterable<readonly [s
   return oldest
 }
 
-function describePace(metrics: NodeMetrics, pacer: Pacer): void {
+function describePace(metrics: NodeMetrics, { service, pacer }: RepairMetricsSources): void {
   metrics.labelledGauge(
     'anneal_repair_pace',
-    'The state of the governor: 1 for the one that it is in',
+    'The state of background repair: 1 for the one that it is in',
     'state',
-    () =>
-      ['running', 'slowed', 'paused'].map(
-        (state) => [state, pacer.pace.state === state ? 1 : 0] as const
+    () => {
+      const current = backgroundReport(service, pacer).state
+      return ['running', 'slowed', 'paused'].map(
+        (state) => [state, current === state ? 1 : 0] as const
       )
+    }
   )
   metrics.gauge(
     'anneal_repair_rate_bytes_per_second',
@@ -167,11 +169,11 @@ function describePace(metrics: NodeMetrics, pacer: Pacer): void {
   )
   metrics.labelledGauge(
     'anneal_foreground_latency_seconds',
-    'What requests for one key took within the last second, by quantile; absent where there were too few',
-    'quantile',
+    'What requests for one key took within the last second, by percentile; absent where there were too few',
+    'percentile',
     () => {
       const { foregroundP99Ms } = pacer.observation
-      return foregroundP99Ms === null ? [] : [['0.99', foregroundP99Ms / 1000]]
+      return foregroundP99Ms === null ? [] : [['99', foregroundP99Ms / 1000]]
     }
   )
   metrics.gauge(

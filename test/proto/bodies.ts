@@ -1,6 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import fc from 'fast-check'
-import { type ErrorCode, errorStatus } from '../../core/errors.ts'
+import { type ErrorCode, errorCodes } from '../../core/errors.ts'
 import type { Frame, Request, Response } from '../../proto/frames.ts'
 import type { FrameSchema } from '../../proto/gen/anneal/peer/v1/peer_pb.ts'
 import { documents } from '../ring/arbitraries.ts'
@@ -26,10 +26,7 @@ const bool = fc.boolean()
 const plain = { noNullPrototype: true } as const
 const kind = <Kind extends string>(name: Kind) => fc.constant(name)
 
-const failureCodes = fc.constantFrom<ErrorCode | 'epoch'>(
-  'epoch',
-  ...(Object.keys(errorStatus) as ErrorCode[])
-)
+const failureCodes = fc.constantFrom<ErrorCode | 'epoch'>('epoch', ...errorCodes)
 
 /** What reads and writes send: encoded by hand. */
 export const hotBodies: fc.Arbitrary<Request | Response> = fc.oneof(
