@@ -5,7 +5,13 @@ import type { Reported, ReportRequest } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
 import { type OwnIncarnations, reportOnRemoved, reportOnSelf } from './report-table.ts'
 import { decodeTable, encodeTable } from './report-table-codec.ts'
-import { decodeWatermark, encodeWatermark, nameOf, nameOfWatermark } from './watermark-vector.ts'
+import {
+  decodeWatermark,
+  encodeWatermark,
+  nameOf,
+  nameOfWatermark,
+  type WatermarkVector
+} from './watermark-vector.ts'
 import type { Watermarks } from './watermarks.ts'
 
 export interface ReportExchangeOptions {
@@ -95,8 +101,8 @@ export class ReportExchange {
     if (answer === null || this.#closed) return false
     try {
       watermarks.learnReports(decodeTable(answer))
-      const { settled } = encodeTable(watermarks.table)
-      const lacksSome = nameOf(settled) !== toHex(answer.settledName)
+      const { settled, settledName } = encodeTable(watermarks.table)
+      const lacksSome = !settledName.equals(answer.settledName)
       if (lacksSome) await this.#ask(peer, { ...this.#compose(peer, noBytes), settled })
       await this.#hear(peer, answer.watermarks)
     } catch (thrown) {
@@ -113,8 +119,7 @@ export class ReportExchange {
     this.#reportOnSelf()
     watermarks.learnReports(decodeTable(request))
     void this.#hear(peer, request.watermarks).catch(() => {})
-    const { live, settled } = encodeTable(watermarks.table)
-    const settledName = Buffer.from(nameOf(settled), 'hex')
+    const { live, settled, settledName } = encodeTable(watermarks.table)
     const isSame = settledName.equals(request.settledName)
     return {
       kind: 'reported',
@@ -144,8 +149,7 @@ export class ReportExchange {
   }
 
   #compose(peer: string, wanted: Uint8Array): ReportRequest {
-    const { live, settled } = encodeTable(this.#options.watermarks.table)
-    const settledName = Buffer.from(nameOf(settled), 'hex')
+    const { live, settledName } = encodeTable(this.#options.watermarks.table)
     // Whoever fetches names nothing itself, so that two sides do not go on asking each other back.
     const watermarks = wanted.length > 0 ? noBytes : this.#namesFor(peer)
     return { kind: 'report', live, settledName, settled: noBytes, watermarks, wanted }
@@ -161,10 +165,14 @@ export class ReportExchange {
     const writer = new ByteWriter(64)
     let run = 0
     let last: Buffer = noName
+    // Partitions mostly share one vector, whose name is then made into bytes once.
+    let lastTold: WatermarkVector | null = null
     for (let partition = 0; partition < partitions; partition++) {
       const vector = watermarks.vector(partition)
       const isTold = vector.size > 0 && isShared(partition, peer)
-      const name = isTold ? Buffer.from(nameOfWatermark(vector), 'hex') : noName
+      const told = isTold ? vector : null
+      const name = told === lastTold ? last : told === null ? noName : nameBytesOf(told)
+      lastTold = told
       if (run > 0 && !name.equals(last)) {
         writer.varint(run).bytes(last)
         run = 0
@@ -214,4 +222,8 @@ function decodeNames(bytes: Uint8Array, partitionCount: number): Map<string, num
     if (partitions.length > 0) byName.set(toHex(name), partitions)
   }
   return byName
+}
+
+function nameBytesOf(vector: WatermarkVector): Buffer {
+  return Buffer.from(nameOfWatermark(vector), 'hex')
 }

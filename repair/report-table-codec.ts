@@ -11,9 +11,14 @@ function isSettled({ upTo, lower }: IncarnationReport): boolean {
 }
 
 /** The table in two parts: `live` changes all the time, `settled` (incarnations at infinity) only with restarts. */
-export interface EncodedTable {
+export interface TableParts {
   readonly live: Uint8Array
   readonly settled: Uint8Array
+}
+
+export interface EncodedTable extends TableParts {
+  /** 8 bytes that name `settled`, as `nameOf` does: every exchange of reports compares them. */
+  readonly settledName: Buffer
 }
 
 const encoded = new WeakMap<ReportTable, EncodedTable>()
@@ -46,7 +51,9 @@ function encodeAnew(table: ReportTable): EncodedTable {
     settled.string(member).varint(incarnations.length)
     for (const incarnation of incarnations) settled.latin1(incarnation)
   }
-  return { live: live.finish(), settled: settled.finish() }
+  const settledBytes = settled.finish()
+  const settledName = Buffer.from(nameOf(settledBytes), 'hex')
+  return { live: live.finish(), settled: settledBytes, settledName }
 }
 
 function encodeLive(writer: ByteWriter, incarnation: Incarnation, report: IncarnationReport): void {
@@ -61,7 +68,7 @@ function encodeLive(writer: ByteWriter, incarnation: Incarnation, report: Incarn
 }
 
 /** Errors: DecodeError for anything that `encodeTable` does not write. */
-export function decodeTable({ live, settled }: EncodedTable): ReportTable {
+export function decodeTable({ live, settled }: TableParts): ReportTable {
   const table = new Map<Incarnation, IncarnationReport>()
   decodeLive(new ByteReader(live), table)
   decodeSettled(new ByteReader(settled), table)

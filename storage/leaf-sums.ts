@@ -22,7 +22,11 @@ export class LeafSums {
   /** Errors: RangeError where the bytes are fewer than the leaves. */
   static fromBytes(bytes: Buffer, leafCount: number): LeafSums {
     const sums = new LeafSums(leafCount)
-    for (let i = 0; i < leafCount * lanes; i++) sums.#lanes[i] = bytes.readUInt32BE(i * 4)
+    const length = leafCount * leafBytes
+    if (bytes.length < length) throw new RangeError(`${bytes.length} bytes of ${leafCount} leaves`)
+    const own = Buffer.from(sums.#lanes.buffer)
+    bytes.copy(own, 0, 0, length)
+    if (isLittleEndian) own.swap32()
     return sums
   }
 
@@ -43,6 +47,14 @@ export class LeafSums {
   isEqual(leaf: number, other: LeafSums, otherLeaf: number): boolean {
     for (let i = 0; i < lanes; i++) {
       if (this.#lanes[leaf * lanes + i] !== other.#lanes[otherLeaf * lanes + i]) return false
+    }
+    return true
+  }
+
+  /** Whether the leaves from `first` up to and without `end` are as they were before the first row. */
+  areZero(first: number, end: number): boolean {
+    for (let i = first * lanes; i < end * lanes; i++) {
+      if (this.#lanes[i] !== 0) return false
     }
     return true
   }

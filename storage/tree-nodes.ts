@@ -1,12 +1,25 @@
 import { digestBytes, type Hasher } from '../core/hash.ts'
 import { leavesPerNode, treeFanOut } from '../core/limits.ts'
-import type { LeafSums } from './leaf-sums.ts'
+import { type LeafSums, leafBytes } from './leaf-sums.ts'
 
 /** Nodes of the levels above the leaves: the root, 16, and 256 with four leaves each. */
 export const nodesOnLevel = [1, treeFanOut, treeFanOut * treeFanOut] as const
 const lowest = 2
 const firstOfLevel = [0, 1, 1 + treeFanOut] as const
 const nodeCount = 1 + treeFanOut + treeFanOut * treeFanOut
+
+/** The digest of a node whose leaves hold no rows; what a hasher makes of it is the same in every tree. */
+const emptyDigests = new WeakMap<Hasher, Uint8Array>()
+const noLeaves = new Uint8Array(leavesPerNode * leafBytes)
+
+function emptyDigest(hasher: Hasher): Uint8Array {
+  let digest = emptyDigests.get(hasher)
+  if (digest === undefined) {
+    digest = Uint8Array.from(hasher(noLeaves))
+    emptyDigests.set(hasher, digest)
+  }
+  return digest
+}
 
 /**
  * The inner nodes of one partition's tree, each the keyed hash of its children. They are computed when somebody asks,
@@ -35,17 +48,25 @@ export class TreeNodes {
       for (let index = 0; index < (nodesOnLevel[level] ?? 0); index++) {
         const at = (firstOfLevel[level] ?? 0) + index
         if (this.#stale[at] === 0) continue
-        this.#digests.set(this.#hasher(this.#childrenOf(leaves, level, index)), at * digestBytes)
+        this.#digests.set(this.#digestOf(leaves, level, index), at * digestBytes)
         this.#stale[at] = 0
       }
     }
     return this.#digests
   }
 
-  #childrenOf(leaves: LeafSums, level: number, index: number): Buffer {
-    if (level === lowest) return leaves.toBytes(index * leavesPerNode, (index + 1) * leavesPerNode)
+  #digestOf(leaves: LeafSums, level: number, index: number): Uint8Array {
+    if (level === lowest) {
+      const first = index * leavesPerNode
+      const end = first + leavesPerNode
+      // Most nodes of a tree with few rows are empty, and a tree that was just loaded has all of them to compute.
+      if (leaves.areZero(first, end)) return emptyDigest(this.#hasher)
+      return this.#hasher(leaves.toBytes(first, end))
+    }
     const first = (firstOfLevel[level + 1] ?? 0) + index * treeFanOut
-    return this.#digests.subarray(first * digestBytes, (first + treeFanOut) * digestBytes)
+    return this.#hasher(
+      this.#digests.subarray(first * digestBytes, (first + treeFanOut) * digestBytes)
+    )
   }
 }
 
