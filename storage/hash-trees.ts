@@ -202,7 +202,8 @@ export class HashTrees implements RowWatcher {
     for (let leaf = 0; leaf < leavesPerPartition; leaf++) {
       // What has changed before this was marked, since a checkpoint was taken for granted.
       if (leaves === null || tree.isDirty(leaf)) tree.setDistrusted(leaf, true)
-      tree.replace(leaf, sums, leaf, ++this.#lastStamp)
+      // Most leaves of a partition with few rows were empty, and are.
+      if (!tree.leaves.isEqual(leaf, sums, leaf)) tree.replace(leaf, sums, leaf, ++this.#lastStamp)
     }
     if (tree.distrustedCount > 0) this.#onDistrust(partition)
   }
