@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { AnnealError } from '../../core/errors.ts'
+import { AnnealError, errorStatus } from '../../core/errors.ts'
 import type { Version } from '../../storage/version.ts'
 import { etagOf, type KeyView } from '../data-service.ts'
 import type { Admission } from './admission.ts'
+import { problemText, problemType } from './problem.ts'
 import { type DataRoutes, type FlatHeaders, sendSmall, smallBodyBytesMax } from './small-answer.ts'
 
 export const defaultContentType = 'application/octet-stream'
@@ -29,16 +30,19 @@ export function answerKey(
   { sibling, ifNoneMatch, coordinator, hinted = 0 }: Wanted,
   routes: DataRoutes
 ): FastifyReply {
-  const { admission } = routes
+  const { admission, node } = routes
+  const answering = coordinator ?? node.id
+  if (view.state !== 'found') {
+    return answerNothing(reply, view, { coordinator: answering, hinted }, routes)
+  }
   const isPlain = sibling === undefined && ifNoneMatch === undefined && hinted === 0
   if (isPlain && hasOneSmallValue(view)) {
-    return answerSmallValue(reply, view, coordinator ?? routes.node.id, routes)
+    return answerSmallValue(reply, view, answering, routes)
   }
   if (coordinator !== undefined) reply.header('X-Coordinator', coordinator)
   if (hinted > 0) reply.header('X-Hinted', hinted)
   if (view.context !== null) reply.header('Causal-Context', view.context)
   reply.header('X-Replicas', `${view.answered}/${view.asked}`)
-  if (view.state !== 'found') throw notFound(view, reply)
   const chosen = sibling === undefined ? null : siblingOf(view, sibling)
   const [first] = view.siblings
   const single = chosen ?? (view.siblings.length === 1 ? first : undefined)
@@ -49,10 +53,29 @@ export function answerKey(
   return answerSiblings(request, reply, view.siblings, admission)
 }
 
-function notFound({ state }: KeyView, reply: FastifyReply): AnnealError {
-  if (state === 'none') return new AnnealError('not_found', 'the key has no value')
-  reply.header('X-Deleted', 'true')
-  return new AnnealError('not_found', 'the key was deleted, or has expired')
+/** Asking for a key that is not there is no error of anybody: it costs no more than to read a value. */
+function answerNothing(
+  reply: FastifyReply,
+  view: KeyView,
+  { coordinator, hinted }: { readonly coordinator: string; readonly hinted: number },
+  routes: DataRoutes
+): FastifyReply {
+  const { state, context, answered, asked } = view
+  const headers: FlatHeaders = [
+    'x-coordinator',
+    coordinator,
+    'x-replicas',
+    `${answered}/${asked}`,
+    'content-type',
+    `${problemType}; charset=utf-8`
+  ]
+  if (context !== null) headers.push('causal-context', context)
+  if (hinted > 0) headers.push('x-hinted', String(hinted))
+  if (state === 'deleted') headers.push('x-deleted', 'true')
+  routes.node.metrics.countProblem('not_found')
+  const why = state === 'none' ? 'the key has no value' : 'the key was deleted, or has expired'
+  const problem = problemText('not_found', why)
+  return sendSmall(reply, routes, errorStatus.not_found, headers, Buffer.from(problem))
 }
 
 function siblingOf(view: KeyView, wanted: string): Version {

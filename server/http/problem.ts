@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import { AnnealError, type ErrorCode } from '../../core/errors.ts'
+import { AnnealError, type ErrorCode, errorStatus } from '../../core/errors.ts'
 import type { NodeMetrics } from '../node-metrics.ts'
 
 /** RFC 9457, with `code` for programs and whatever facts the error carries. */
@@ -14,6 +14,17 @@ export interface Problem {
 
 export const problemType = 'application/problem+json'
 const retryAfterSeconds = '1'
+
+/** The body of a problem without further facts. */
+export function problemText(code: ErrorCode, detail: string): string {
+  return JSON.stringify({
+    type: 'about:blank',
+    title: titleOf(code),
+    status: errorStatus[code],
+    code,
+    detail
+  } satisfies Problem)
+}
 
 export function problemOf(error: AnnealError): Problem {
   const { code, status, message, details } = error
