@@ -25,6 +25,16 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** Errors: DecodeError where the bytes are not UTF-8. */
+export function decodeText(bytes: Buffer): string {
+  const text = bytes.toString('utf8')
+  // What cannot be decoded becomes U+FFFD, which may also stand there by right.
+  if (text.includes('\ufffd') && !equalBytes(Buffer.from(text), bytes)) {
+    throw new DecodeError('text that is not UTF-8')
+  }
+  return text
+}
+
 const initialCapacity = 256
 
 /**
@@ -190,13 +200,7 @@ export class ByteReader {
 
   /** Errors: also DecodeError where the bytes are not UTF-8. */
   string(): string {
-    const bytes = this.lengthPrefixed()
-    const text = bytes.toString('utf8')
-    // What cannot be decoded becomes U+FFFD, which may also stand there by right.
-    if (text.includes('\ufffd') && !equalBytes(Buffer.from(text), bytes)) {
-      throw new DecodeError('text that is not UTF-8')
-    }
-    return text
+    return decodeText(this.lengthPrefixed())
   }
 
   /** Declares the end: trailing bytes mean that writer and reader disagree about the format. */

@@ -20,6 +20,7 @@ import {
   encodeReconcile,
   encodeReconciled
 } from './reconcile-body-codec.ts'
+import { RecurringString } from './recurring-string.ts'
 import {
   FieldReader,
   noBytes,
@@ -68,12 +69,20 @@ for (const [kind, field] of Object.entries(bodyField)) kindOfField.set(field, ki
 
 const framesField = 1
 
+// A write goes to several replicas with one and the same body, one right after the other. Bodies are immutable.
+let lastBody: Request | Response | null = null
+let lastBodyBytes: Uint8Array = noBytes
+
+const epochs = new RecurringString()
+
 /** The bytes of one frame, as `encodeLinkMessage` wants them. */
 export function encodeFrame(frame: Frame): Buffer {
-  const body = encodeBody(frame.body)
+  const body = frame.body === lastBody ? lastBodyBytes : encodeBody(frame.body)
+  lastBody = frame.body
+  lastBodyBytes = body
   const writer = new ByteWriter(48 + body.length)
   writeUint(writer, 1, frame.id)
-  writeString(writer, 2, frame.epoch)
+  epochs.write(writer, 2, frame.epoch)
   writeMessage(writer, bodyField[frame.body.kind], body)
   return writer.finish()
 }
@@ -104,7 +113,7 @@ function decodeFrame(bytes: Uint8Array): Frame {
   let body: Request | Response | null = null
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) id = fields.uint()
-    else if (field === 2) epoch = fields.string()
+    else if (field === 2) epoch = epochs.read(fields)
     else {
       const kind = kindOfField.get(field)
       if (kind !== undefined) body = decodeBody(kind, fields.bytes())

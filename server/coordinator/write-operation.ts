@@ -1,6 +1,7 @@
 import { AnnealError } from '../../core/errors.ts'
 import { smallMessageBytesMax } from '../../core/limits.ts'
-import type { Request } from '../../proto/frames.ts'
+import type { ReplicateRequest, Request } from '../../proto/frames.ts'
+import { noBytes } from '../../proto/wire-format.ts'
 import type { Coordinated, Write } from '../../storage/coordinate.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import { encodeObject } from '../../storage/object-codec.ts'
@@ -46,7 +47,9 @@ export class WriteOperation {
   #coordinated: Coordinated | null = null
   #versions: Versions = []
   /** The merged object, as every other replica gets it. */
-  #object: Buffer = Buffer.alloc(0)
+  #object: Buffer = noBytes
+  /** What takes it there; the same value for all, so that it is encoded once. */
+  #replicate: ReplicateRequest | null = null
 
   constructor(
     context: CoordinatorContext,
@@ -179,8 +182,8 @@ export class WriteOperation {
   #send(replica: string): void {
     const { bucket, key } = this.#key
     const object = this.#object
-    const body = { kind: 'replicate', bucket, key, object, synced: false } as const
-    this.#request(replica, body, (outcome) => this.#heard(replica, outcome))
+    this.#replicate ??= { kind: 'replicate', bucket, key, object, synced: false }
+    this.#request(replica, this.#replicate, (outcome) => this.#heard(replica, outcome))
   }
 
   #request(node: string, body: Request, heard: (outcome: Outcome) => void): void {
