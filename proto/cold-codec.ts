@@ -13,7 +13,9 @@ import type {
   Reported,
   ReportRequest,
   Request,
-  Response
+  Response,
+  Surveyed,
+  SurveyRequest
 } from './frames.ts'
 import {
   ConsultedSchema,
@@ -25,7 +27,9 @@ import {
   KeysListedSchema,
   ListKeysSchema,
   ReportedSchema,
-  ReportSchema
+  ReportSchema,
+  SurveyedSchema,
+  SurveySchema
 } from './gen/anneal/peer/v1/peer_pb.ts'
 
 /** Bodies that are sent now and then: mapped by the generated code. */
@@ -40,6 +44,8 @@ type ColdBody =
   | Consulted
   | ReportRequest
   | Reported
+  | SurveyRequest
+  | Surveyed
 
 export function encodeColdBody(body: ColdBody): Uint8Array {
   switch (body.kind) {
@@ -100,6 +106,13 @@ export function encodeColdBody(body: ColdBody): Uint8Array {
         create(ReportedSchema, { live, settledName, settled, watermarks, content })
       )
     }
+    case 'survey':
+      return toBinary(SurveySchema, create(SurveySchema))
+    case 'surveyed': {
+      const { kind: _, up, down, ...figures } = body
+      const lists = { up: [...up], down: [...down] }
+      return toBinary(SurveyedSchema, create(SurveyedSchema, { ...figures, ...lists }))
+    }
   }
 }
 
@@ -155,6 +168,25 @@ function decodeBody(kind: ColdBody['kind'], bytes: Uint8Array): Request | Respon
     case 'reported': {
       const { live, settledName, settled, watermarks, content } = fromBinary(ReportedSchema, bytes)
       return { kind, live, settledName, settled, watermarks, content }
+    }
+    case 'survey':
+      fromBinary(SurveySchema, bytes)
+      return { kind }
+    case 'surveyed': {
+      const { release, state, uptimeSeconds, epoch, up, down, hints, quarantined, repairHeld } =
+        fromBinary(SurveyedSchema, bytes)
+      return {
+        kind,
+        release,
+        state,
+        uptimeSeconds,
+        epoch,
+        up,
+        down,
+        hints,
+        quarantined,
+        repairHeld
+      }
     }
   }
 }

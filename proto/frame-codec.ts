@@ -49,6 +49,7 @@ export const bodyField = {
   storeHint: 11,
   consult: 12,
   report: 13,
+  survey: 14,
   pong: 20,
   readReply: 21,
   acknowledged: 22,
@@ -59,7 +60,8 @@ export const bodyField = {
   reconciled: 27,
   consulted: 28,
   reported: 29,
-  failure: 30
+  failure: 30,
+  surveyed: 31
 } as const satisfies Record<(Request | Response)['kind'], number>
 
 type Kind = keyof typeof bodyField

@@ -15,6 +15,7 @@ export type Request =
   | GossipRequest
   | ConsultRequest
   | ReportRequest
+  | SurveyRequest
 
 export type Response =
   | Pong
@@ -27,6 +28,7 @@ export type Response =
   | Reconciled
   | Consulted
   | Reported
+  | Surveyed
   | Failure
 
 export interface Frame<Body extends Request | Response = Request | Response> {
@@ -203,6 +205,26 @@ export interface Reported {
   readonly settled: Uint8Array
   readonly watermarks: Uint8Array
   readonly content: Uint8Array
+}
+
+/** How is the member, and whom does it see? For people who look at the cluster. */
+export interface SurveyRequest {
+  readonly kind: 'survey'
+}
+
+export interface Surveyed {
+  readonly kind: 'surveyed'
+  readonly release: string
+  readonly state: string
+  readonly uptimeSeconds: number
+  readonly epoch: string
+  /** The members that it knows, itself not among them. */
+  readonly up: readonly string[]
+  readonly down: readonly string[]
+  readonly hints: number
+  readonly quarantined: number
+  /** Why background repair begins nothing; empty where nothing is in the way. */
+  readonly repairHeld: string
 }
 
 export interface ReconcileRequest {

@@ -16,6 +16,8 @@ export interface WatermarkJournalOptions extends Omit<WatermarksOptions, 'onChan
   readonly store: WatermarkStore
   readonly timers: Timers
   readonly log: Log
+  /** The watermarks of these partitions have changed. */
+  readonly onWatermarks?: (partitions: readonly number[]) => void
 }
 
 const watermarkList = 'watermark'
@@ -26,7 +28,7 @@ const proofList = 'proof'
  * everything. A change that a crash swallows leaves the node knowing less than it did, as an old copy of its disk would.
  */
 export async function openWatermarks(options: WatermarkJournalOptions): Promise<Watermarks> {
-  const { store, timers, log } = options
+  const { store, timers, log, onWatermarks } = options
   let waiting: WatermarkChange[] = []
   const write = () => {
     const changes = waiting
@@ -40,6 +42,7 @@ export async function openWatermarks(options: WatermarkJournalOptions): Promise<
     onChange: (change) => {
       if (waiting.length === 0) timers.atEndOfTurn(write)
       waiting.push(change)
+      if (change.kind === 'watermarks') onWatermarks?.(change.partitions)
     }
   })
   watermarks.restore(restored(await store.load(), log))

@@ -15,6 +15,7 @@ import { WriteCoordinator } from './coordinator/write-coordinator.ts'
 import { DataService } from './data-service.ts'
 import { createHintedHandoff, type HintedHandoff } from './hinted-handoff.ts'
 import { KeyInspection } from './key-inspection.ts'
+import { KeyRepair } from './key-repair.ts'
 import { KeyWalk } from './key-walk.ts'
 import { LocalReplica } from './local-replica.ts'
 import { Node, type NodePorts } from './node.ts'
@@ -31,7 +32,9 @@ import { describeHealingMetrics } from './repair/healing-metrics.ts'
 import { createNodePacer } from './repair/node-pacer.ts'
 import { NodeRepair } from './repair/node-repair.ts'
 import { describeRepairMetrics } from './repair/repair-metrics.ts'
+import { WatermarkAges } from './repair/watermark-ages.ts'
 import { createReportExchange } from './report-requests.ts'
+import { surveyOf } from './survey.ts'
 
 const processBytes = 16
 const percentilesShown = [50, 95, 99]
@@ -48,6 +51,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   const { node: own, replication: replicas, limits } = config
   const { partitions } = config.cluster
   const early = new EarlyMarks()
+  // Peers may ask before this node is put together.
+  let node: Node | null = null
   const metrics = new NodeMetrics()
   const keys = await deriveKeys(config.cluster.name, config.cluster.secret ?? '')
   const storage = await openNodeStorage(ports, { metrics, keys, early })
@@ -75,6 +80,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   )
   const modeOf = ({ bucket }: ObjectKey) =>
     cluster.propertiesOf(Buffer.from(bucket).toString()).conflict
+  const watermarkAges = new WatermarkAges(clock)
   const arriving = await openReception({
     selfId: own.id,
     store,
@@ -90,7 +96,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     checkRows: async (key) => {
       const { partition, leaf } = trees.leafOf(key)
       await keeper.list(partition, leaf)
-    }
+    },
+    onWatermarks: (partitions) => watermarkAges.rose(partitions)
   })
   const handoff: HintedHandoff = await createHintedHandoff({
     selfId: own.id,
@@ -221,7 +228,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     walk,
     log,
     writesRefused,
-    metrics
+    metrics,
+    survey: () => surveyOf(node)
   })
   const data = new DataService({
     cluster,
@@ -233,9 +241,10 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     defaults: { ...config.replication, timeoutMs: config.http.defaultTimeoutMs }
   })
   const inspection = new KeyInspection(context)
+  const keyRepair = new KeyRepair({ context, ghosts, metrics })
   describeGauges(metrics, { store, peers, cluster, disk })
   describeRepairMetrics(metrics, { ...repair, nowMs: () => clock.now() })
-  describeHealingMetrics(metrics, { repair, handoff, arriving })
+  describeHealingMetrics(metrics, { repair, handoff, arriving, watermarkAges, cluster })
   // No histogram: recent answers weigh more, so its counts would go down, which Prometheus takes for a restart.
   metrics.labelledGauge(
     'anneal_peer_read_latency_seconds',
@@ -247,7 +256,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
       )
   )
   await listen(peers, store)
-  return new Node({
+  node = new Node({
     ports,
     store,
     cluster,
@@ -255,6 +264,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     data,
     walk,
     inspection,
+    keyRepair,
+    watermarkAges,
     disk,
     metrics,
     arriving,
@@ -265,6 +276,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     foreground,
     failure: storage.failure
   })
+  return node
 }
 
 async function listen(peers: Peers, store: Store): Promise<void> {

@@ -9,6 +9,7 @@ import type { DataService } from './data-service.ts'
 import type { DiskSpace, DiskWatch } from './disk-watch.ts'
 import type { HintedHandoff } from './hinted-handoff.ts'
 import type { KeyInspection } from './key-inspection.ts'
+import type { KeyRepair } from './key-repair.ts'
 import type { KeyWalk } from './key-walk.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import type { OpenedReception } from './open-reception.ts'
@@ -16,6 +17,7 @@ import type { Peers } from './peer/peers.ts'
 import type { QuarantineDesk } from './quarantine-desk.ts'
 import type { ForegroundLatency } from './repair/foreground-latency.ts'
 import type { NodeRepair } from './repair/node-repair.ts'
+import type { WatermarkAges } from './repair/watermark-ages.ts'
 
 /** Everything that a node needs from the world. */
 export interface NodePorts {
@@ -61,6 +63,8 @@ export class Node {
   /** What arrives, and what has been proven about it. */
   readonly arriving: OpenedReception
   readonly quarantine: QuarantineDesk
+  readonly keyRepair: KeyRepair
+  readonly watermarkAges: WatermarkAges
   readonly reports: ReportExchange
   /** What replicas missed that could not be reached. */
   readonly handoff: HintedHandoff
@@ -84,6 +88,8 @@ export class Node {
     this.store = store
     this.arriving = parts.arriving
     this.quarantine = parts.quarantine
+    this.keyRepair = parts.keyRepair
+    this.watermarkAges = parts.watermarkAges
     this.reports = parts.reports
     this.handoff = parts.handoff
     this.repair = parts.repair
@@ -155,6 +161,12 @@ export class Node {
     return this.servesData && !this.#stopping && this.peers.awaited.length === 0
   }
 
+  /** In a word, for people. */
+  get state(): 'starting' | 'ready' | 'stopping' {
+    if (this.#stopping) return 'stopping'
+    return this.isReady ? 'ready' : 'starting'
+  }
+
   /** As `readiness`, but for being about to stop, asked at every request. */
   get servesData(): boolean {
     const expected = Math.max(1, this.config.cluster.expectedNodes)
@@ -194,6 +206,8 @@ export interface NodeParts {
   readonly data: DataService
   readonly walk: KeyWalk
   readonly inspection: KeyInspection
+  readonly keyRepair: KeyRepair
+  readonly watermarkAges: WatermarkAges
   readonly disk: DiskWatch | null
   readonly metrics: NodeMetrics
   readonly arriving: OpenedReception

@@ -23,6 +23,8 @@ export interface ReceptionParts {
   readonly peers: Pick<PeerRequests, 'isUp' | 'request'>
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly checkRows: (key: ObjectKey) => Promise<void>
+  /** The watermarks of these partitions have changed. */
+  readonly onWatermarks: (partitions: readonly number[]) => void
 }
 
 /** What decides about everything that arrives, with what it knows brought back from disk. */
@@ -40,7 +42,7 @@ const consultTimeoutMs = 2000
 const consultationsInFlightMax = 256
 
 export async function openReception(parts: ReceptionParts): Promise<OpenedReception> {
-  const { selfId, store, clock, timers, log, ring, peers, modeOf, checkRows } = parts
+  const { selfId, store, clock, timers, log, ring, peers, modeOf, checkRows, onWatermarks } = parts
   const { partitions } = ring()
   const watermarks = await openWatermarks({
     selfId,
@@ -48,7 +50,8 @@ export async function openReception(parts: ReceptionParts): Promise<OpenedRecept
     replicasOf: (partition) => ring().replicas(partition),
     store: new WatermarkStore(store, partitions),
     timers,
-    log
+    log,
+    onWatermarks
   })
   const quarantine = new QuarantineStore(store, quarantineBytesMax)
   await quarantine.load()

@@ -12,7 +12,8 @@ import type {
   ReplicateRequest,
   Request,
   Response,
-  StoreHintRequest
+  StoreHintRequest,
+  Surveyed
 } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
 import { decodeForeignObject, encodeObject } from '../storage/object-codec.ts'
@@ -42,6 +43,8 @@ export interface PeerServiceOptions {
   readonly log: Log
   /** Why this node takes no writes at the moment; null where it does. */
   readonly writesRefused: () => AnnealError | null
+  /** What this node says of itself to those who look at the cluster. */
+  readonly survey: () => Surveyed
 }
 
 type Respond = (response: Response) => void
@@ -71,6 +74,8 @@ export class PeerService {
     if (request.kind === 'gossip') {
       return this.#gossip(request, origin, respond)
     }
+    // Those who look at the cluster want to know of other rings too.
+    if (request.kind === 'survey') return respond(this.#options.survey())
     // Whoever goes by another ring may take other nodes for the replicas of a key: a write that {A, B} acknowledged
     // would be read from {C, D}.
     if (origin.epoch !== cluster.ring.epoch) {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Node } from '../node.ts'
 import { summarizeHints } from '../repair/hints-report.ts'
 import { statusReport } from '../repair/repair-report.ts'
-import { keyAnswers, ringAnswers, statusAnswers } from './response-schemas.ts'
+import { keyAnswers, keyRepairAnswers, ringAnswers, statusAnswers } from './response-schemas.ts'
 import { keyParams, localQuery } from './schemas.ts'
 
 /** `/admin`: what an operator asks of a node. */
@@ -44,11 +44,23 @@ export function registerAdminRoutes(app: FastifyInstance, node: Node): void {
     const key = node.data.checkName('key', request.params.key)
     return node.inspection.inspect(bucket, key, request.query.local === true)
   })
+
+  const keyRepairSchema = {
+    summary: 'Bring the replicas of one key together; answers what each holds afterwards',
+    tags: ['admin'],
+    params: keyParams,
+    response: keyRepairAnswers
+  }
+  routes.post('/admin/keys/:bucket/:key/repair', { schema: keyRepairSchema }, async (request) => {
+    const bucket = node.data.checkName('bucket', request.params.bucket)
+    const key = node.data.checkName('key', request.params.key)
+    await node.keyRepair.repair(bucket, key)
+    return node.inspection.inspect(bucket, key, false)
+  })
 }
 
 export function describeStatus(node: Node) {
   const { cluster, peers, config, release, repair, clock } = node
-  const state = node.isStopping ? 'stopping' : node.isReady ? 'ready' : 'starting'
   const members = [...cluster.document.members.values()]
     .sort((a, b) => (a.id < b.id ? -1 : 1))
     .map(({ id, http, peer, zone, region, weight, state: memberState }) => ({
@@ -65,7 +77,7 @@ export function describeStatus(node: Node) {
     node: {
       id: node.id,
       version: release,
-      state,
+      state: node.state,
       uptimeSeconds: Math.floor(node.uptimeMs / 1000)
     },
     cluster: {

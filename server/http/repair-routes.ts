@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Node } from '../node.ts'
 import { backgroundReport, repairReport, runReport } from '../repair/repair-report.ts'
+import { watermarkReport } from '../repair/watermark-report.ts'
 import {
   backgroundAnswers,
   repairAnswers,
@@ -22,9 +23,10 @@ export function registerRepairRoutes(app: FastifyInstance, node: Node): void {
     tags,
     response: repairAnswers
   }
-  routes.get('/admin/repair', { schema: listSchema }, () =>
-    repairReport(service, pacer, node.clock.now())
-  )
+  routes.get('/admin/repair', { schema: listSchema }, () => ({
+    ...repairReport(service, pacer, node.clock.now()),
+    watermarks: watermarkReport(node)
+  }))
 
   const startSchema = {
     summary: 'Compare and repair all that this node shares with reachable members',

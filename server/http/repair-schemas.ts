@@ -94,6 +94,31 @@ const background = Type.Object({
   intervalSeconds: Type.Number()
 })
 
+/** See `WatermarkReport`. */
+export const watermarksSchema = Type.Object(
+  {
+    partitions: Type.Integer({ description: 'Those that this node holds' }),
+    unproven: Type.Integer({ description: 'Some pair of replicas has proven nothing yet' }),
+    heldUp: Type.Integer({ description: 'Some pair has not proven all that was written' }),
+    behind: Type.Integer({ description: 'Peers have proven more than this node can answer for' }),
+    oldestSeconds: Type.Union([Type.Integer(), Type.Null()], {
+      description: 'For how long, at the most, the one that waits longest has been held up'
+    }),
+    pairs: Type.Array(
+      Type.Object({
+        nodes: Type.Array(Type.String(), { minItems: 2, maxItems: 2 }),
+        unproven: Type.Integer(),
+        notUpToDate: Type.Integer()
+      }),
+      { description: 'The pairs of replicas that hold them up, with the number of partitions' }
+    ),
+    membersUnheard: Type.Array(Type.String(), {
+      description: 'Members that no report was ever heard of'
+    })
+  },
+  { description: 'What is known to have reached all replicas, and what keeps it from rising' }
+)
+
 const repair = Type.Object({
   background,
   summary: Type.Object({
@@ -130,7 +155,8 @@ const repair = Type.Object({
       finishedAt: time
     })
   ),
-  partitions: Type.Array(pair)
+  partitions: Type.Array(pair),
+  watermarks: watermarksSchema
 })
 
 const hints = Type.Array(

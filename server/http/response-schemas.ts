@@ -262,6 +262,10 @@ export const keyAnswers: Answers = {
   200: answer('The replicas side by side', 'application/json', inspected),
   ...problems('bad_key')
 }
+export const keyRepairAnswers: Answers = {
+  200: answer('The replicas side by side, as they are afterwards', 'application/json', inspected),
+  ...problems('bad_key', 'not_ready', 'quorum_unavailable', 'timeout')
+}
 
 const plain = Type.String()
 

@@ -300,7 +300,8 @@ const requestKinds: ReadonlySet<string> = new Set<Request['kind']>([
   'listKeys',
   'gossip',
   'consult',
-  'report'
+  'report',
+  'survey'
 ])
 
 function isResponse(body: Request | Response): body is Response {

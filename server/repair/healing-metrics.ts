@@ -1,19 +1,27 @@
+import type { ClusterState } from '../cluster-state.ts'
 import type { HintedHandoff } from '../hinted-handoff.ts'
 import type { NodeMetrics } from '../node-metrics.ts'
 import type { OpenedReception } from '../open-reception.ts'
 import { hintsReport, type TargetBacklog } from './hints-report.ts'
 import type { NodeRepair } from './node-repair.ts'
+import type { WatermarkAges } from './watermark-ages.ts'
+import { type WatermarkReport, watermarkReport } from './watermark-report.ts'
 
 export interface HealingSources {
   readonly repair: NodeRepair
   readonly handoff: HintedHandoff
   readonly arriving: OpenedReception
+  readonly watermarkAges: WatermarkAges
+  readonly cluster: ClusterState
 }
+
+const oneScrapeMs = 100
 
 /** Describes to Prometheus what heals besides exchanges: hints, tombstones and what is proven of them, scrubbing. */
 export function describeHealingMetrics(metrics: NodeMetrics, sources: HealingSources): void {
   describeHints(metrics, sources)
   describeTombstones(metrics, sources)
+  describeWatermarks(metrics, sources)
   describeScrub(metrics, sources.repair)
 }
 
@@ -74,7 +82,7 @@ function describeHints(metrics: NodeMetrics, { repair, handoff }: HealingSources
 }
 
 function describeTombstones(metrics: NodeMetrics, { repair, arriving }: HealingSources): void {
-  const { reception, watermarks, quarantine } = arriving
+  const { reception, quarantine } = arriving
   const { collection } = repair
   metrics.gauge(
     'anneal_tombstones',
@@ -94,19 +102,6 @@ function describeTombstones(metrics: NodeMetrics, { repair, arriving }: HealingS
     'anneal_tombstones_collected_total',
     'Tombstones and expired versions removed after all replicas were proven to have them',
     () => collection.counts.collected
-  )
-  metrics.gauge(
-    'anneal_watermark_partitions_unproven',
-    'Partitions in which some pair of replicas has proven nothing yet, so that no tombstone can be collected',
-    () =>
-      repair.trees.partitions.filter(
-        (partition) => watermarks.holdup(partition).pairsWithoutProof.length > 0
-      ).length
-  )
-  metrics.gauge(
-    'anneal_watermark_partitions_behind',
-    'Partitions in which peers have proven more than this node can answer for: it serves no reads of them',
-    () => watermarks.partitionsBehind
   )
   metrics.gauge(
     'anneal_quarantined_versions',
@@ -137,6 +132,45 @@ function describeTombstones(metrics: NodeMetrics, { repair, arriving }: HealingS
     'anneal_arrivals_refused_total',
     'Objects that were not taken for now, since not all other replicas could be asked',
     () => reception.counters.refused
+  )
+}
+
+function describeWatermarks(metrics: NodeMetrics, sources: HealingSources): void {
+  let latest: WatermarkReport | null = null
+  let latestMs = 0
+  // One look at all partitions serves all gauges of a scrape.
+  const report = () => {
+    const { nowMs } = sources.watermarkAges
+    if (latest === null || nowMs - latestMs > oneScrapeMs) {
+      latest = watermarkReport(sources)
+      latestMs = nowMs
+    }
+    return latest
+  }
+  metrics.gauge(
+    'anneal_watermark_partitions_unproven',
+    'Partitions in which some pair of replicas has proven nothing yet, so that no tombstone can be collected',
+    () => report().unproven
+  )
+  metrics.gauge(
+    'anneal_watermark_partitions_held_up',
+    'Partitions in which some pair of replicas has not proven yet all that was written',
+    () => report().heldUp
+  )
+  metrics.gauge(
+    'anneal_watermark_held_up_seconds',
+    'For how long, at the most, the watermark that waits longest has been held up; 0: none is',
+    () => report().oldestSeconds ?? 0
+  )
+  metrics.gauge(
+    'anneal_watermark_members_unheard',
+    'Members that no report was ever heard of: what they wrote can not be proven until there is one',
+    () => report().membersUnheard.length
+  )
+  metrics.gauge(
+    'anneal_watermark_partitions_behind',
+    'Partitions in which peers have proven more than this node can answer for: it serves no reads of them',
+    () => sources.arriving.watermarks.partitionsBehind
   )
 }
 

@@ -118,6 +118,7 @@ test('the description of the API has every call with its parameters and its answ
     'get /readyz',
     'head /kv/{bucket}/{key}',
     'post /admin/hints/flush',
+    'post /admin/keys/{bucket}/{key}/repair',
     'post /admin/quarantine/{id}/restore',
     'post /admin/repair',
     'post /admin/repair/pause',

@@ -56,7 +56,9 @@ const kinds = [
   'consult',
   'consulted',
   'report',
-  'reported'
+  'reported',
+  'survey',
+  'surveyed'
 ] as const
 type ColdKind = (typeof kinds)[number]
 type ColdBody = Extract<Request | Response, { kind: ColdKind }>

@@ -145,6 +145,22 @@ export const coldBodies: fc.Arbitrary<Request | Response> = fc.oneof(
       content: bytes
     },
     plain
+  ),
+  fc.record({ kind: kind('survey') }, plain),
+  fc.record(
+    {
+      kind: kind('surveyed'),
+      release: text,
+      state: text,
+      uptimeSeconds: uint32,
+      epoch: text,
+      up: fc.array(text, { maxLength: 5 }),
+      down: fc.array(text, { maxLength: 5 }),
+      hints: uint32,
+      quarantined: uint32,
+      repairHeld: text
+    },
+    plain
   )
 )
 

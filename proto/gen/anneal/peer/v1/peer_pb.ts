@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file anneal/peer/v1/peer.proto.
  */
 export const file_anneal_peer_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Chlhbm5lYWwvcGVlci92MS9wZWVyLnByb3RvEg5hbm5lYWwucGVlci52MSJiCgtMaW5rTWVzc2FnZRIlCgZmcmFtZXMYASADKAsyFS5hbm5lYWwucGVlci52MS5GcmFtZRIsCgloYW5kc2hha2UYAiABKAsyGS5hbm5lYWwucGVlci52MS5IYW5kc2hha2Ui6QEKCUhhbmRzaGFrZRImCgVoZWxsbxgBIAEoCzIVLmFubmVhbC5wZWVyLnYxLkhlbGxvSAASKgoHd2VsY29tZRgCIAEoCzIXLmFubmVhbC5wZWVyLnYxLldlbGNvbWVIABImCgVwcm9vZhgDIAEoCzIVLmFubmVhbC5wZWVyLnYxLlByb29mSAASLAoIYWNjZXB0ZWQYBCABKAsyGC5hbm5lYWwucGVlci52MS5BY2NlcHRlZEgAEioKB3JlZnVzZWQYBSABKAsyFy5hbm5lYWwucGVlci52MS5SZWZ1c2VkSABCBgoEc3RlcCKNAQoFSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIUCgxjbHVzdGVyX25hbWUYAiABKAkSEgoKcGFydGl0aW9ucxgDIAEoDRIPCgdub2RlX2lkGAQgASgJEg8KB3JlbGVhc2UYBSABKAkSDQoFbm9uY2UYBiABKAwSDwoHcHJvY2VzcxgHIAEoDCI+CgdXZWxjb21lEiQKBWhlbGxvGAEgASgLMhUuYW5uZWFsLnBlZXIudjEuSGVsbG8SDQoFcHJvb2YYAiABKAwiFgoFUHJvb2YSDQoFcHJvb2YYASABKAwiCgoIQWNjZXB0ZWQiJwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJEg4KBmRldGFpbBgCIAEoCSKiCAoFRnJhbWUSCgoCaWQYASABKAQSDQoFZXBvY2gYAiABKAkSJAoEcGluZxgDIAEoCzIULmFubmVhbC5wZWVyLnYxLlBpbmdIABIkCgRyZWFkGAQgASgLMhQuYW5uZWFsLnBlZXIudjEuUmVhZEgAEi4KCXJlcGxpY2F0ZRgFIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlcGxpY2F0ZUgAEjAKCmNvb3JkaW5hdGUYBiABKAsyGi5hbm5lYWwucGVlci52MS5Db29yZGluYXRlSAASKgoHaW5zcGVjdBgHIAEoCzIXLmFubmVhbC5wZWVyLnYxLkluc3BlY3RIABItCglsaXN0X2tleXMYCCABKAsyGC5hbm5lYWwucGVlci52MS5MaXN0S2V5c0gAEigKBmdvc3NpcBgJIAEoCzIWLmFubmVhbC5wZWVyLnYxLkdvc3NpcEgAEi4KCXJlY29uY2lsZRgKIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlY29uY2lsZUgAEi8KCnN0b3JlX2hpbnQYCyABKAsyGS5hbm5lYWwucGVlci52MS5TdG9yZUhpbnRIABIqCgdjb25zdWx0GAwgASgLMhcuYW5uZWFsLnBlZXIudjEuQ29uc3VsdEgAEigKBnJlcG9ydBgNIAEoCzIWLmFubmVhbC5wZWVyLnYxLlJlcG9ydEgAEiQKBHBvbmcYFCABKAsyFC5hbm5lYWwucGVlci52MS5Qb25nSAASLwoKcmVhZF9yZXBseRgVIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlYWRSZXBseUgAEjQKDGFja25vd2xlZGdlZBgWIAEoCzIcLmFubmVhbC5wZWVyLnYxLkFja25vd2xlZGdlZEgAEjIKC2Nvb3JkaW5hdGVkGBcgASgLMhsuYW5uZWFsLnBlZXIudjEuQ29vcmRpbmF0ZWRIABIuCglpbnNwZWN0ZWQYGCABKAsyGS5hbm5lYWwucGVlci52MS5JbnNwZWN0ZWRIABIxCgtrZXlzX2xpc3RlZBgZIAEoCzIaLmFubmVhbC5wZWVyLnYxLktleXNMaXN0ZWRIABIsCghnb3NzaXBlZBgaIAEoCzIYLmFubmVhbC5wZWVyLnYxLkdvc3NpcGVkSAASMAoKcmVjb25jaWxlZBgbIAEoCzIaLmFubmVhbC5wZWVyLnYxLlJlY29uY2lsZWRIABIuCgljb25zdWx0ZWQYHCABKAsyGS5hbm5lYWwucGVlci52MS5Db25zdWx0ZWRIABIsCghyZXBvcnRlZBgdIAEoCzIYLmFubmVhbC5wZWVyLnYxLlJlcG9ydGVkSAASKgoHZmFpbHVyZRgeIAEoCzIXLmFubmVhbC5wZWVyLnYxLkZhaWx1cmVIAEIGCgRib2R5IjcKBFBpbmcSFwoPZG9jdW1lbnRfZGlnZXN0GAEgASgJEhYKDmFjY2VwdHNfd3JpdGVzGAIgASgIIjcKBFBvbmcSFwoPZG9jdW1lbnRfZGlnZXN0GAEgASgJEhYKDmFjY2VwdHNfd3JpdGVzGAIgASgIIkoKBFJlYWQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBITCgtvYmplY3RfaGFzaBgDIAEoDBIQCghzdGFuZF9pbhgEIAEoCCJfCglSZWFkUmVwbHkSDAoEc2FtZRgBIAEoCBIOCgZvYmplY3QYAiABKAwSEAoIdXNlX2J1bGsYAyABKAgSDwoHZGFtYWdlZBgEIAEoCBIRCgl3YXRlcm1hcmsYBSABKAwiSAoJUmVwbGljYXRlEg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwSDgoGb2JqZWN0GAMgASgMEg4KBnN5bmNlZBgEIAEoCCJICglTdG9yZUhpbnQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBIOCgZvYmplY3QYAyABKAwSDgoGdGFyZ2V0GAQgASgJIiMKDEFja25vd2xlZGdlZBITCgtxdWFyYW50aW5lZBgBIAEoDCK+AgoKQ29vcmRpbmF0ZRIOCgZidWNrZXQYASABKAwSCwoDa2V5GAIgASgMEhEKCXRvbWJzdG9uZRgDIAEoCBINCgV2YWx1ZRgEIAEoDBIUCgxjb250ZW50X3R5cGUYBSABKAkSIgoEbWV0YRgGIAMoCzIULmFubmVhbC5wZWVyLnYxLk1ldGESDgoGdHRsX21zGAcgASgEEg8KB2NvbnRleHQYCCABKAwSFwoPY29udGV4dF90aW1lX21zGAkgASgEEhcKD2NvdmVyc19hbGxfaGVsZBgKIAEoCBIUCgx3cml0ZV9xdW9ydW0YCyABKAkSEgoKdGltZW91dF9tcxgMIAEoDRIVCg1yZXR1cm5fb2JqZWN0GA0gASgIEg4KBnN0cmljdBgOIAEoCBITCgthc19mYWxsYmFjaxgPIAEoCCIjCgRNZXRhEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkijgEKC0Nvb3JkaW5hdGVkEg8KB2NvbnRleHQYASABKAwSFwoPY29udGV4dF90aW1lX21zGAIgASgEEhQKDGNvbnRlbnRfaGFzaBgDIAEoDBIQCghhbnN3ZXJlZBgEIAEoDRINCgVhc2tlZBgFIAEoDRIOCgZvYmplY3QYBiABKAwSDgoGaGludGVkGAcgASgNIiYKB0luc3BlY3QSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDCIqCglJbnNwZWN0ZWQSDQoFc3RhdGUYASABKAkSDgoGb2JqZWN0GAIgASgMIloKCExpc3RLZXlzEg4KBmJ1Y2tldBgBIAEoDBIOCgZwcmVmaXgYAiABKAwSEQoJcGFydGl0aW9uGAMgASgNEgwKBGZyb20YBCABKAwSDQoFbGltaXQYBSABKA0iQwoKS2V5c0xpc3RlZBInCgRrZXlzGAEgAygLMhkuYW5uZWFsLnBlZXIudjEuTGlzdGVkS2V5EgwKBG5leHQYAiABKAwiSAoJTGlzdGVkS2V5EgsKA2tleRgBIAEoDBITCgtvYmplY3RfaGFzaBgCIAEoDBIMCgRsaXZlGAMgASgIEgsKA3JvdxgEIAEoDCI7CgZHb3NzaXASMQoIZG9jdW1lbnQYASABKAsyHy5hbm5lYWwucGVlci52MS5DbHVzdGVyRG9jdW1lbnQiPQoIR29zc2lwZWQSMQoIZG9jdW1lbnQYASABKAsyHy5hbm5lYWwucGVlci52MS5DbHVzdGVyRG9jdW1lbnQicwoPQ2x1c3RlckRvY3VtZW50EicKB21lbWJlcnMYASADKAsyFi5hbm5lYWwucGVlci52MS5NZW1iZXISJwoHYnVja2V0cxgCIAMoCzIWLmFubmVhbC5wZWVyLnYxLkJ1Y2tldBIOCgZzZWFsZWQYAyABKAgipQEKBk1lbWJlchIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgEEg0KBXN0YXRlGAMgASgJEgwKBGh0dHAYBCABKAkSDAoEcGVlchgFIAEoCRIMCgR6b25lGAYgASgJEg4KBnJlZ2lvbhgHIAEoCRIOCgZ3ZWlnaHQYCCABKA0SEQoJam9pbmVkX2F0GAkgASgEEhIKCnJlbW92ZWRfYXQYCiABKAQibQoGQnVja2V0EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIOCgZ3cml0ZXIYAyABKAkSNAoKcHJvcGVydGllcxgEIAEoCzIgLmFubmVhbC5wZWVyLnYxLkJ1Y2tldFByb3BlcnRpZXMiegoQQnVja2V0UHJvcGVydGllcxIQCghjb25mbGljdBgBIAEoCRIYCgt0dGxfc2Vjb25kcxgCIAEoBEgAiAEBEg4KAXIYAyABKAlIAYgBARIOCgF3GAQgASgJSAKIAQFCDgoMX3R0bF9zZWNvbmRzQgQKAl9yQgQKAl93IjQKB0NvbnN1bHQSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBIMCgRkb3RzGAMgASgMIjAKCUNvbnN1bHRlZBIQCghvcGluaW9ucxgBIAEoDBIRCgl3YXRlcm1hcmsYAiABKAwiYQoGUmVwb3J0EgwKBGxpdmUYASABKAwSFAoMc2V0dGxlZF9uYW1lGAIgASgMEg8KB3NldHRsZWQYAyABKAwSEgoKd2F0ZXJtYXJrcxgEIAEoDBIOCgZ3YW50ZWQYBSABKAwiZAoIUmVwb3J0ZWQSDAoEbGl2ZRgBIAEoDBIUCgxzZXR0bGVkX25hbWUYAiABKAwSDwoHc2V0dGxlZBgDIAEoDBISCgp3YXRlcm1hcmtzGAQgASgMEg8KB2NvbnRlbnQYBSABKAwiPQoJUmVjb25jaWxlEg8KB3Nlc3Npb24YASABKAwSDgoGbnVtYmVyGAIgASgEEg8KB3BheWxvYWQYAyABKAwiHQoKUmVjb25jaWxlZBIPCgdwYXlsb2FkGAEgASgMIigKB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMlQKCFBlZXJMaW5rEkgKCEV4Y2hhbmdlEhsuYW5uZWFsLnBlZXIudjEuTGlua01lc3NhZ2UaGy5hbm5lYWwucGVlci52MS5MaW5rTWVzc2FnZSgBMAFiBnByb3RvMw");
+  fileDesc("Chlhbm5lYWwvcGVlci92MS9wZWVyLnByb3RvEg5hbm5lYWwucGVlci52MSJiCgtMaW5rTWVzc2FnZRIlCgZmcmFtZXMYASADKAsyFS5hbm5lYWwucGVlci52MS5GcmFtZRIsCgloYW5kc2hha2UYAiABKAsyGS5hbm5lYWwucGVlci52MS5IYW5kc2hha2Ui6QEKCUhhbmRzaGFrZRImCgVoZWxsbxgBIAEoCzIVLmFubmVhbC5wZWVyLnYxLkhlbGxvSAASKgoHd2VsY29tZRgCIAEoCzIXLmFubmVhbC5wZWVyLnYxLldlbGNvbWVIABImCgVwcm9vZhgDIAEoCzIVLmFubmVhbC5wZWVyLnYxLlByb29mSAASLAoIYWNjZXB0ZWQYBCABKAsyGC5hbm5lYWwucGVlci52MS5BY2NlcHRlZEgAEioKB3JlZnVzZWQYBSABKAsyFy5hbm5lYWwucGVlci52MS5SZWZ1c2VkSABCBgoEc3RlcCKNAQoFSGVsbG8SGAoQcHJvdG9jb2xfdmVyc2lvbhgBIAEoDRIUCgxjbHVzdGVyX25hbWUYAiABKAkSEgoKcGFydGl0aW9ucxgDIAEoDRIPCgdub2RlX2lkGAQgASgJEg8KB3JlbGVhc2UYBSABKAkSDQoFbm9uY2UYBiABKAwSDwoHcHJvY2VzcxgHIAEoDCI+CgdXZWxjb21lEiQKBWhlbGxvGAEgASgLMhUuYW5uZWFsLnBlZXIudjEuSGVsbG8SDQoFcHJvb2YYAiABKAwiFgoFUHJvb2YSDQoFcHJvb2YYASABKAwiCgoIQWNjZXB0ZWQiJwoHUmVmdXNlZBIMCgRjb2RlGAEgASgJEg4KBmRldGFpbBgCIAEoCSL6CAoFRnJhbWUSCgoCaWQYASABKAQSDQoFZXBvY2gYAiABKAkSJAoEcGluZxgDIAEoCzIULmFubmVhbC5wZWVyLnYxLlBpbmdIABIkCgRyZWFkGAQgASgLMhQuYW5uZWFsLnBlZXIudjEuUmVhZEgAEi4KCXJlcGxpY2F0ZRgFIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlcGxpY2F0ZUgAEjAKCmNvb3JkaW5hdGUYBiABKAsyGi5hbm5lYWwucGVlci52MS5Db29yZGluYXRlSAASKgoHaW5zcGVjdBgHIAEoCzIXLmFubmVhbC5wZWVyLnYxLkluc3BlY3RIABItCglsaXN0X2tleXMYCCABKAsyGC5hbm5lYWwucGVlci52MS5MaXN0S2V5c0gAEigKBmdvc3NpcBgJIAEoCzIWLmFubmVhbC5wZWVyLnYxLkdvc3NpcEgAEi4KCXJlY29uY2lsZRgKIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlY29uY2lsZUgAEi8KCnN0b3JlX2hpbnQYCyABKAsyGS5hbm5lYWwucGVlci52MS5TdG9yZUhpbnRIABIqCgdjb25zdWx0GAwgASgLMhcuYW5uZWFsLnBlZXIudjEuQ29uc3VsdEgAEigKBnJlcG9ydBgNIAEoCzIWLmFubmVhbC5wZWVyLnYxLlJlcG9ydEgAEigKBnN1cnZleRgOIAEoCzIWLmFubmVhbC5wZWVyLnYxLlN1cnZleUgAEiQKBHBvbmcYFCABKAsyFC5hbm5lYWwucGVlci52MS5Qb25nSAASLwoKcmVhZF9yZXBseRgVIAEoCzIZLmFubmVhbC5wZWVyLnYxLlJlYWRSZXBseUgAEjQKDGFja25vd2xlZGdlZBgWIAEoCzIcLmFubmVhbC5wZWVyLnYxLkFja25vd2xlZGdlZEgAEjIKC2Nvb3JkaW5hdGVkGBcgASgLMhsuYW5uZWFsLnBlZXIudjEuQ29vcmRpbmF0ZWRIABIuCglpbnNwZWN0ZWQYGCABKAsyGS5hbm5lYWwucGVlci52MS5JbnNwZWN0ZWRIABIxCgtrZXlzX2xpc3RlZBgZIAEoCzIaLmFubmVhbC5wZWVyLnYxLktleXNMaXN0ZWRIABIsCghnb3NzaXBlZBgaIAEoCzIYLmFubmVhbC5wZWVyLnYxLkdvc3NpcGVkSAASMAoKcmVjb25jaWxlZBgbIAEoCzIaLmFubmVhbC5wZWVyLnYxLlJlY29uY2lsZWRIABIuCgljb25zdWx0ZWQYHCABKAsyGS5hbm5lYWwucGVlci52MS5Db25zdWx0ZWRIABIsCghyZXBvcnRlZBgdIAEoCzIYLmFubmVhbC5wZWVyLnYxLlJlcG9ydGVkSAASKgoHZmFpbHVyZRgeIAEoCzIXLmFubmVhbC5wZWVyLnYxLkZhaWx1cmVIABIsCghzdXJ2ZXllZBgfIAEoCzIYLmFubmVhbC5wZWVyLnYxLlN1cnZleWVkSABCBgoEYm9keSI3CgRQaW5nEhcKD2RvY3VtZW50X2RpZ2VzdBgBIAEoCRIWCg5hY2NlcHRzX3dyaXRlcxgCIAEoCCI3CgRQb25nEhcKD2RvY3VtZW50X2RpZ2VzdBgBIAEoCRIWCg5hY2NlcHRzX3dyaXRlcxgCIAEoCCJKCgRSZWFkEg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwSEwoLb2JqZWN0X2hhc2gYAyABKAwSEAoIc3RhbmRfaW4YBCABKAgiXwoJUmVhZFJlcGx5EgwKBHNhbWUYASABKAgSDgoGb2JqZWN0GAIgASgMEhAKCHVzZV9idWxrGAMgASgIEg8KB2RhbWFnZWQYBCABKAgSEQoJd2F0ZXJtYXJrGAUgASgMIkgKCVJlcGxpY2F0ZRIOCgZidWNrZXQYASABKAwSCwoDa2V5GAIgASgMEg4KBm9iamVjdBgDIAEoDBIOCgZzeW5jZWQYBCABKAgiSAoJU3RvcmVIaW50Eg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwSDgoGb2JqZWN0GAMgASgMEg4KBnRhcmdldBgEIAEoCSIjCgxBY2tub3dsZWRnZWQSEwoLcXVhcmFudGluZWQYASABKAwivgIKCkNvb3JkaW5hdGUSDgoGYnVja2V0GAEgASgMEgsKA2tleRgCIAEoDBIRCgl0b21ic3RvbmUYAyABKAgSDQoFdmFsdWUYBCABKAwSFAoMY29udGVudF90eXBlGAUgASgJEiIKBG1ldGEYBiADKAsyFC5hbm5lYWwucGVlci52MS5NZXRhEg4KBnR0bF9tcxgHIAEoBBIPCgdjb250ZXh0GAggASgMEhcKD2NvbnRleHRfdGltZV9tcxgJIAEoBBIXCg9jb3ZlcnNfYWxsX2hlbGQYCiABKAgSFAoMd3JpdGVfcXVvcnVtGAsgASgJEhIKCnRpbWVvdXRfbXMYDCABKA0SFQoNcmV0dXJuX29iamVjdBgNIAEoCBIOCgZzdHJpY3QYDiABKAgSEwoLYXNfZmFsbGJhY2sYDyABKAgiIwoETWV0YRIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIo4BCgtDb29yZGluYXRlZBIPCgdjb250ZXh0GAEgASgMEhcKD2NvbnRleHRfdGltZV9tcxgCIAEoBBIUCgxjb250ZW50X2hhc2gYAyABKAwSEAoIYW5zd2VyZWQYBCABKA0SDQoFYXNrZWQYBSABKA0SDgoGb2JqZWN0GAYgASgMEg4KBmhpbnRlZBgHIAEoDSImCgdJbnNwZWN0Eg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwiKgoJSW5zcGVjdGVkEg0KBXN0YXRlGAEgASgJEg4KBm9iamVjdBgCIAEoDCJaCghMaXN0S2V5cxIOCgZidWNrZXQYASABKAwSDgoGcHJlZml4GAIgASgMEhEKCXBhcnRpdGlvbhgDIAEoDRIMCgRmcm9tGAQgASgMEg0KBWxpbWl0GAUgASgNIkMKCktleXNMaXN0ZWQSJwoEa2V5cxgBIAMoCzIZLmFubmVhbC5wZWVyLnYxLkxpc3RlZEtleRIMCgRuZXh0GAIgASgMIkgKCUxpc3RlZEtleRILCgNrZXkYASABKAwSEwoLb2JqZWN0X2hhc2gYAiABKAwSDAoEbGl2ZRgDIAEoCBILCgNyb3cYBCABKAwiOwoGR29zc2lwEjEKCGRvY3VtZW50GAEgASgLMh8uYW5uZWFsLnBlZXIudjEuQ2x1c3RlckRvY3VtZW50Ij0KCEdvc3NpcGVkEjEKCGRvY3VtZW50GAEgASgLMh8uYW5uZWFsLnBlZXIudjEuQ2x1c3RlckRvY3VtZW50InMKD0NsdXN0ZXJEb2N1bWVudBInCgdtZW1iZXJzGAEgAygLMhYuYW5uZWFsLnBlZXIudjEuTWVtYmVyEicKB2J1Y2tldHMYAiADKAsyFi5hbm5lYWwucGVlci52MS5CdWNrZXQSDgoGc2VhbGVkGAMgASgIIqUBCgZNZW1iZXISCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoBBINCgVzdGF0ZRgDIAEoCRIMCgRodHRwGAQgASgJEgwKBHBlZXIYBSABKAkSDAoEem9uZRgGIAEoCRIOCgZyZWdpb24YByABKAkSDgoGd2VpZ2h0GAggASgNEhEKCWpvaW5lZF9hdBgJIAEoBBISCgpyZW1vdmVkX2F0GAogASgEIm0KBkJ1Y2tldBIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAQSDgoGd3JpdGVyGAMgASgJEjQKCnByb3BlcnRpZXMYBCABKAsyIC5hbm5lYWwucGVlci52MS5CdWNrZXRQcm9wZXJ0aWVzInoKEEJ1Y2tldFByb3BlcnRpZXMSEAoIY29uZmxpY3QYASABKAkSGAoLdHRsX3NlY29uZHMYAiABKARIAIgBARIOCgFyGAMgASgJSAGIAQESDgoBdxgEIAEoCUgCiAEBQg4KDF90dGxfc2Vjb25kc0IECgJfckIECgJfdyI0CgdDb25zdWx0Eg4KBmJ1Y2tldBgBIAEoDBILCgNrZXkYAiABKAwSDAoEZG90cxgDIAEoDCIwCglDb25zdWx0ZWQSEAoIb3BpbmlvbnMYASABKAwSEQoJd2F0ZXJtYXJrGAIgASgMImEKBlJlcG9ydBIMCgRsaXZlGAEgASgMEhQKDHNldHRsZWRfbmFtZRgCIAEoDBIPCgdzZXR0bGVkGAMgASgMEhIKCndhdGVybWFya3MYBCABKAwSDgoGd2FudGVkGAUgASgMIggKBlN1cnZleSKkAQoIU3VydmV5ZWQSDwoHcmVsZWFzZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIWCg51cHRpbWVfc2Vjb25kcxgDIAEoDRINCgVlcG9jaBgEIAEoCRIKCgJ1cBgFIAMoCRIMCgRkb3duGAYgAygJEg0KBWhpbnRzGAcgASgNEhMKC3F1YXJhbnRpbmVkGAggASgNEhMKC3JlcGFpcl9oZWxkGAkgASgJImQKCFJlcG9ydGVkEgwKBGxpdmUYASABKAwSFAoMc2V0dGxlZF9uYW1lGAIgASgMEg8KB3NldHRsZWQYAyABKAwSEgoKd2F0ZXJtYXJrcxgEIAEoDBIPCgdjb250ZW50GAUgASgMIj0KCVJlY29uY2lsZRIPCgdzZXNzaW9uGAEgASgMEg4KBm51bWJlchgCIAEoBBIPCgdwYXlsb2FkGAMgASgMIh0KClJlY29uY2lsZWQSDwoHcGF5bG9hZBgBIAEoDCIoCgdGYWlsdXJlEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCTJUCghQZWVyTGluaxJICghFeGNoYW5nZRIbLmFubmVhbC5wZWVyLnYxLkxpbmtNZXNzYWdlGhsuYW5uZWFsLnBlZXIudjEuTGlua01lc3NhZ2UoATABYgZwcm90bzM");
 
 /**
  * @generated from message anneal.peer.v1.LinkMessage
@@ -303,6 +303,12 @@ export type Frame = Message<"anneal.peer.v1.Frame"> & {
     case: "report";
   } | {
     /**
+     * @generated from field: anneal.peer.v1.Survey survey = 14;
+     */
+    value: Survey;
+    case: "survey";
+  } | {
+    /**
      * @generated from field: anneal.peer.v1.Pong pong = 20;
      */
     value: Pong;
@@ -367,6 +373,12 @@ export type Frame = Message<"anneal.peer.v1.Frame"> & {
      */
     value: Failure;
     case: "failure";
+  } | {
+    /**
+     * @generated from field: anneal.peer.v1.Surveyed surveyed = 31;
+     */
+    value: Surveyed;
+    case: "surveyed";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1212,6 +1224,90 @@ export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
   messageDesc(file_anneal_peer_v1_peer, 31);
 
 /**
+ * Asks a member how it is and whom it sees, for people who look at the cluster.
+ *
+ * @generated from message anneal.peer.v1.Survey
+ */
+export type Survey = Message<"anneal.peer.v1.Survey"> & {
+};
+
+/**
+ * Describes the message anneal.peer.v1.Survey.
+ * Use `create(SurveySchema)` to create a new message.
+ */
+export const SurveySchema: GenMessage<Survey> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 32);
+
+/**
+ * @generated from message anneal.peer.v1.Surveyed
+ */
+export type Surveyed = Message<"anneal.peer.v1.Surveyed"> & {
+  /**
+   * @generated from field: string release = 1;
+   */
+  release: string;
+
+  /**
+   * starting, ready or stopping
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * @generated from field: uint32 uptime_seconds = 3;
+   */
+  uptimeSeconds: number;
+
+  /**
+   * Digest of the member set that the answering side goes by.
+   *
+   * @generated from field: string epoch = 4;
+   */
+  epoch: string;
+
+  /**
+   * The members that it knows, itself not among them.
+   *
+   * @generated from field: repeated string up = 5;
+   */
+  up: string[];
+
+  /**
+   * @generated from field: repeated string down = 6;
+   */
+  down: string[];
+
+  /**
+   * What waits there for others.
+   *
+   * @generated from field: uint32 hints = 7;
+   */
+  hints: number;
+
+  /**
+   * Versions that are set aside there.
+   *
+   * @generated from field: uint32 quarantined = 8;
+   */
+  quarantined: number;
+
+  /**
+   * Why background repair begins nothing there; empty where nothing is in the way.
+   *
+   * @generated from field: string repair_held = 9;
+   */
+  repairHeld: string;
+};
+
+/**
+ * Describes the message anneal.peer.v1.Surveyed.
+ * Use `create(SurveyedSchema)` to create a new message.
+ */
+export const SurveyedSchema: GenMessage<Surveyed> = /*@__PURE__*/
+  messageDesc(file_anneal_peer_v1_peer, 33);
+
+/**
  * @generated from message anneal.peer.v1.Reported
  */
 export type Reported = Message<"anneal.peer.v1.Reported"> & {
@@ -1248,7 +1344,7 @@ export type Reported = Message<"anneal.peer.v1.Reported"> & {
  * Use `create(ReportedSchema)` to create a new message.
  */
 export const ReportedSchema: GenMessage<Reported> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 32);
+  messageDesc(file_anneal_peer_v1_peer, 34);
 
 /**
  * One question of an exchange in which two replicas find out what differs and make it the same.
@@ -1283,7 +1379,7 @@ export type Reconcile = Message<"anneal.peer.v1.Reconcile"> & {
  * Use `create(ReconcileSchema)` to create a new message.
  */
 export const ReconcileSchema: GenMessage<Reconcile> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 33);
+  messageDesc(file_anneal_peer_v1_peer, 35);
 
 /**
  * @generated from message anneal.peer.v1.Reconciled
@@ -1300,7 +1396,7 @@ export type Reconciled = Message<"anneal.peer.v1.Reconciled"> & {
  * Use `create(ReconciledSchema)` to create a new message.
  */
 export const ReconciledSchema: GenMessage<Reconciled> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 34);
+  messageDesc(file_anneal_peer_v1_peer, 36);
 
 /**
  * @generated from message anneal.peer.v1.Failure
@@ -1324,7 +1420,7 @@ export type Failure = Message<"anneal.peer.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_anneal_peer_v1_peer, 35);
+  messageDesc(file_anneal_peer_v1_peer, 37);
 
 /**
  * What nodes say to each other. One stream of LinkMessages in each direction; after the handshake, requests and
