@@ -1,12 +1,10 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Node } from '../node.ts'
-import { describeStatus } from './admin-routes.ts'
 import { liveAnswers, metricsAnswers, readyAnswers } from './response-schemas.ts'
 import { verboseQuery } from './schemas.ts'
-import { statusPage } from './status-page.ts'
 
-/** Health for orchestrators, metrics for Prometheus, the API's description, and a page for people. */
+/** Health for orchestrators, metrics for Prometheus, and the API's description. */
 export function registerHealthRoutes(app: FastifyInstance, node: Node): void {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
@@ -46,11 +44,4 @@ export function registerHealthRoutes(app: FastifyInstance, node: Node): void {
   })
 
   routes.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
-
-  routes.get('/', { schema: { hide: true } }, (_request, reply) =>
-    reply
-      .header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'")
-      .type('text/html; charset=utf-8')
-      .send(statusPage(describeStatus(node), node.readiness()))
-  )
 }

@@ -4,6 +4,8 @@ import { AnnealError } from '../../core/errors.ts'
 import { LatencyHistogram } from '../../core/latency-histogram.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { tokenCharactersMax } from '../context-token.ts'
+import { registerEventRoutes } from '../dashboard/event-routes.ts'
+import { registerPageRoutes } from '../dashboard/page-routes.ts'
 import type { Node } from '../node.ts'
 import { registerAdminRoutes } from './admin-routes.ts'
 import { Admission } from './admission.ts'
@@ -46,7 +48,7 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   const app = createApp(node)
   parseJsonBodies(app)
   await app.register(fastifySwagger, { openapi: describeApi(node) })
-  observe(app, node, admission)
+  const latencies = observe(app, node, admission)
   await app.register((kv, _options, done) => {
     registerKvRoutes(kv, { node, admission })
     done()
@@ -58,6 +60,8 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   registerRepairRoutes(app, node)
   registerReplicaRoutes(app, node)
   registerHealthRoutes(app, node)
+  registerEventRoutes(app, node, latencies)
+  registerPageRoutes(app)
   app.server.maxConnections = config.limits.maxConnections
   const address = await listen(app, config.node.http)
   return { address, close: (drainMs) => close(app, drainMs) }
@@ -129,8 +133,12 @@ function describeApi(node: Node) {
   }
 }
 
-/** What every request has: readiness, a place in the queue, an id, and a count. */
-function observe(app: FastifyInstance, node: Node, admission: Admission): void {
+/** What every request has: readiness, a place in the queue, an id, and a count. Answers how long each operation takes. */
+function observe(
+  app: FastifyInstance,
+  node: Node,
+  admission: Admission
+): ReadonlyMap<string, LatencyHistogram> {
   const latencies = new Map<string, LatencyHistogram>()
   const { metrics } = node
   metrics.durations(
@@ -181,6 +189,7 @@ function observe(app: FastifyInstance, node: Node, admission: Admission): void {
     }
     done()
   })
+  return latencies
 }
 
 function answerHeaders(

@@ -50,11 +50,16 @@ const counts = {
   refused: Type.Integer()
 }
 
-const run = Type.Object({
+export const runSchema = Type.Object({
   id: Type.String(),
   mode: Type.String(),
   dryRun: Type.Boolean(),
-  state: Type.Union(['running', 'done', 'failed', 'cancelled'].map((state) => Type.Literal(state))),
+  state: Type.Union([
+    Type.Literal('running'),
+    Type.Literal('done'),
+    Type.Literal('failed'),
+    Type.Literal('cancelled')
+  ]),
   reason,
   partitions: Type.Object(
     { done: Type.Integer(), total: Type.Integer() },
@@ -70,9 +75,13 @@ const run = Type.Object({
 const pair = Type.Object({
   partition: Type.Integer(),
   peer: Type.String(),
-  state: Type.Union(
-    ['equal', 'differs', 'running', 'waiting', 'never'].map((state) => Type.Literal(state))
-  ),
+  state: Type.Union([
+    Type.Literal('equal'),
+    Type.Literal('differs'),
+    Type.Literal('running'),
+    Type.Literal('waiting'),
+    Type.Literal('never')
+  ]),
   lastRepaired: time,
   differences: Type.Integer(),
   rowsSent: Type.Integer(),
@@ -84,14 +93,22 @@ const pair = Type.Object({
   reason
 })
 
-const background = Type.Object({
-  state: Type.Union(['running', 'slowed', 'paused'].map((state) => Type.Literal(state))),
+export const backgroundSchema = Type.Object({
+  state: Type.Union([Type.Literal('running'), Type.Literal('slowed'), Type.Literal('paused')]),
   reason,
   bytesPerSecond: Type.Integer(),
   bytesPerSecondMax: Type.Integer(),
   foregroundP99Ms: Type.Union([Type.Number(), Type.Null()]),
   eventLoopDelayMs: Type.Number(),
   intervalSeconds: Type.Number()
+})
+
+export const exchangeSchema = Type.Object({
+  peer: Type.String(),
+  run: Type.Union([Type.String(), Type.Null()]),
+  partitions: Type.Integer(),
+  startedAt: time,
+  ...counts
 })
 
 /** See `WatermarkReport`. */
@@ -120,7 +137,7 @@ export const watermarksSchema = Type.Object(
 )
 
 const repair = Type.Object({
-  background,
+  background: backgroundSchema,
   summary: Type.Object({
     oldestEqualSeconds: Type.Union([Type.Number(), Type.Null()], {
       description: 'null: some were never found equal'
@@ -137,15 +154,7 @@ const repair = Type.Object({
       reason
     })
   ),
-  exchanges: Type.Array(
-    Type.Object({
-      peer: Type.String(),
-      run: Type.Union([Type.String(), Type.Null()]),
-      partitions: Type.Integer(),
-      startedAt: time,
-      ...counts
-    })
-  ),
+  exchanges: Type.Array(exchangeSchema),
   runs: Type.Array(
     Type.Object({
       id: Type.String(),
@@ -159,7 +168,7 @@ const repair = Type.Object({
   watermarks: watermarksSchema
 })
 
-const hints = Type.Array(
+export const hintsSchema = Type.Array(
   Type.Object({
     target: Type.String(),
     count: Type.Integer(),
@@ -188,14 +197,14 @@ export const repairStartAnswers: Answers = {
   ...problems('bad_body', 'bad_parameter', 'overloaded', 'not_ready')
 }
 export const runAnswers: Answers = {
-  200: answer('The repair', json, run),
+  200: answer('The repair', json, runSchema),
   ...problems('not_found')
 }
 export const backgroundAnswers: Answers = {
-  200: answer('Background repair as it is now', json, background)
+  200: answer('Background repair as it is now', json, backgroundSchema)
 }
 export const hintsAnswers: Answers = {
-  200: answer('What waits for other nodes here', json, hints)
+  200: answer('What waits for other nodes here', json, hintsSchema)
 }
 export const treesAnswers: Answers = {
   200: answer('The trees of the partitions of this node', json, trees),
