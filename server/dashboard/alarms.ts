@@ -50,10 +50,10 @@ export function alarmsOf(facts: AlarmFacts): Alarm[] {
   const differing = repair.pairs['differs'] ?? 0
   if (differing > 0)
     notices.push(`${differing} comparisons found a difference that is not repaired yet`)
-  if (repair.background.state !== 'running') {
-    notices.push(
-      `background repair is ${repair.background.state}: ${repair.background.reason ?? ''}`
-    )
+  const { state, reason } = repair.background
+  if (state !== 'running') {
+    const why = (reason ?? 'for no reason that is known').replace(/^paused:? /, '')
+    notices.push(`background repair is ${state}: ${why}`)
   }
   return [
     ...problems.map((text) => ({ severity: 'problem' as const, text })),
