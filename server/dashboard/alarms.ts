@@ -43,20 +43,24 @@ export function alarmsOf(facts: AlarmFacts): Alarm[] {
       `nothing was ever heard of ${watermarks.membersUnheard.join(', ')}: tombstones wait for it`
     )
   }
+  // Without figures that change by the second: a screen reader reads out what is new here.
   if (hints.length > 0) {
-    const waiting = hints.map(({ target, count }) => `${count} for ${target}`)
-    notices.push(`hints wait here: ${waiting.join(', ')}`)
+    notices.push(`hints wait here for ${hints.map(({ target }) => target).join(', ')}`)
   }
-  const differing = repair.pairs['differs'] ?? 0
-  if (differing > 0)
-    notices.push(`${differing} comparisons found a difference that is not repaired yet`)
-  const { state, reason } = repair.background
-  if (state !== 'running') {
-    const why = (reason ?? 'for no reason that is known').replace(/^paused:? /, '')
-    notices.push(`background repair is ${state}: ${why}`)
+  if ((repair.pairs['differs'] ?? 0) > 0) {
+    notices.push('replicas are known to differ, and are not repaired yet')
   }
+  const why = whyNotRunning(repair)
+  if (why !== '') notices.push(`background repair is ${repair.background.state}: ${why}`)
   return [
     ...problems.map((text) => ({ severity: 'problem' as const, text })),
     ...notices.map((text) => ({ severity: 'notice' as const, text }))
   ]
+}
+
+/** Empty where background repair runs. */
+function whyNotRunning({ background, isPaused, isEnabled }: StateEvent['repair']): string {
+  if (background.state === 'running') return ''
+  if (!isEnabled) return 'it is disabled (repair.enabled)'
+  return isPaused ? 'an operator did that' : 'it gives way to requests'
 }

@@ -90,6 +90,7 @@ export class DashboardState {
       repair: {
         background,
         isPaused: repair.service.isPaused,
+        isEnabled: config.repair.enabled,
         oldestEqualSeconds: summary.oldestEqualSeconds,
         neverEqual: summary.neverEqual,
         pairs: { ...summary.partitions },

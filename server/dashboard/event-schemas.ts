@@ -132,6 +132,7 @@ export const stateEvent = Type.Object(
       {
         background: backgroundSchema,
         isPaused: Type.Boolean({ description: 'By an operator' }),
+        isEnabled: Type.Boolean({ description: 'By the settings' }),
         oldestEqualSeconds: orNull(Type.Number()),
         neverEqual: Type.Integer(),
         pairs: Type.Record(Type.String(), Type.Integer(), { description: 'By state' }),
