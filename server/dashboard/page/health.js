@@ -42,10 +42,10 @@ const roundsUsual = 3
  * @param {number} intervalSeconds
  */
 function showWatermarks(
-  { partitions, heldUp, pairs, membersUnheard, oldestSeconds, behind },
+  { partitions, unproven, heldUp, pairs, membersUnheard, oldestSeconds, behind },
   intervalSeconds
 ) {
-  const isUsual = (oldestSeconds ?? 0) <= roundsUsual * intervalSeconds
+  const isUsual = unproven === 0 && (oldestSeconds ?? 0) <= roundsUsual * intervalSeconds
   const current = partitions - heldUp
   const summary =
     heldUp === 0

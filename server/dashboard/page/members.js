@@ -33,9 +33,14 @@ export function showMembers({ members, node }, ringNodes) {
     ]
   })
   showTable(byId('members'), head, rows)
-  const held = members.filter(({ view }) => view !== null && view.repairHeld !== '')
-  byId('members-note').textContent = held
-    .map(({ id, view }) => `Background repair of ${id}: ${view?.repairHeld}.`)
+  /** @type {Map<string, string[]>} */
+  const held = new Map()
+  for (const { id, view } of members) {
+    const why = view?.repairHeld ?? ''
+    if (why !== '') held.set(why, [...(held.get(why) ?? []), id])
+  }
+  byId('members-note').textContent = [...held]
+    .map(([why, ids]) => `Begins no comparisons by itself: ${ids.join(', ')} (${why}).`)
     .join(' ')
 }
 

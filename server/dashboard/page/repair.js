@@ -40,7 +40,7 @@ export function showRepair({ repair, at }) {
 /** @param {Repair['totals']} totals */
 function showTotals(totals) {
   const { differences, rows, dataBytes, indexBytes, roundTrips, exchanges } = totals
-  const perDifference = differences === 0 ? '–' : (rows / differences).toFixed(2)
+  const perDifference = differences === 0 || rows === 0 ? '–' : (rows / differences).toFixed(2)
   show(
     byId('repair-totals'),
     ...fact('Keys that differed', count(differences)),
