@@ -57,6 +57,14 @@ export class FailureDetector {
     this.#observations.set(id, { ...before, heardMs: nowMs, upSinceMs })
   }
 
+  /** This node did nothing for so long, not even listen: nobody was silent then. */
+  excuse(pausedMs: number, nowMs: number): void {
+    for (const [id, before] of this.#observations) {
+      if (before.heardMs === null || !this.#conclude(before, nowMs - pausedMs).up) continue
+      this.#observations.set(id, { ...before, heardMs: Math.min(nowMs, before.heardMs + pausedMs) })
+    }
+  }
+
   /** Forgets a node that left the cluster, as if it had never been seen. */
   forget(id: string): void {
     this.#observations.delete(id)

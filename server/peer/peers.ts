@@ -86,6 +86,7 @@ export class Peers implements PeerRequests {
   readonly #ownAddresses = new Set<string>()
   #listener: Listener | null = null
   #heartbeat: TimerHandle | null = null
+  #heartbeatDueMs = Number.POSITIVE_INFINITY
   #closed = false
   #hasSettled = false
 
@@ -355,7 +356,12 @@ export class Peers implements PeerRequests {
   }
 
   #beat(): void {
-    const { timers, random, acceptsWrites, heartbeatMs } = this.#options
+    const { timers, clock, random, acceptsWrites, heartbeatMs } = this.#options
+    const nowMs = clock.monotonic()
+    // A timer that is late tells of a process that was stopped, or had too much to do: what peers have sent meanwhile
+    // waits unread, and says nothing about them.
+    const lateMs = nowMs - this.#heartbeatDueMs
+    if (lateMs > heartbeatMs / 10) this.#detector.excuse(lateMs, nowMs)
     for (const links of this.#ready.values()) {
       const { digest } = this.#cluster
       const ping: Request = { kind: 'ping', documentDigest: digest, acceptsWrites: acceptsWrites() }
@@ -366,6 +372,7 @@ export class Peers implements PeerRequests {
       })
     }
     const delayMs = heartbeatMs * (0.9 + random.fraction() / 5)
+    this.#heartbeatDueMs = nowMs + delayMs
     this.#heartbeat = timers.set(() => this.#beat(), delayMs)
   }
 

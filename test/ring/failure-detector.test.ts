@@ -72,6 +72,21 @@ describe('failure detector', () => {
     assert.deepEqual(peers.opinions(140).get('a'), { up: true, sinceMs: 130 })
   })
 
+  it('blames nobody for a pause of its own, and brings nobody back who was down before it', () => {
+    const peers = detector()
+    peers.connected('a', 0)
+    peers.heard('a', 0)
+    peers.connected('b', 0)
+    peers.heard('b', 200)
+    peers.connected('c', 0)
+    peers.excuse(500, 750)
+    assert.equal(peers.isUp('a', 750), false)
+    assert.equal(peers.isUp('b', 750), true)
+    assert.equal(peers.isUp('b', 799), true)
+    assert.equal(peers.isUp('b', 800), false)
+    assert.equal(peers.isUp('c', 750), false)
+  })
+
   it('dates a break after silence from the silence', () => {
     const peers = detector()
     peers.connected('a', 0)
