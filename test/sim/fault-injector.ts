@@ -39,7 +39,7 @@ export class FaultInjector {
   }
 
   start(): void {
-    const { faults, loseProbability, repeatProbability } = this.#parameters
+    const { faults, loseProbability, repeatProbability, pausesPerMinute } = this.#parameters
     this.#cluster.network.faults.lose = loseProbability
     this.#cluster.network.faults.repeat = repeatProbability
     this.#repeat(faults.crash, () => this.#crash(this.#anyNode()))
@@ -51,6 +51,7 @@ export class FaultInjector {
     this.#repeat(faults.diskError, () => this.#breakDisk())
     this.#repeat(faults.diskFull, () => this.#fillDisk())
     this.#repeat(faults.lossy, () => this.#forget())
+    this.#repeat(pausesPerMinute, () => this.#pause(this.#anyNode()))
   }
 
   /** The end of all faults: everything is put right, and every node that is down begins a new life. */
@@ -61,6 +62,7 @@ export class FaultInjector {
     network.faults.repeat = 0
     network.healAll()
     for (const a of nodes) {
+      a.resume()
       a.disk.heal()
       for (const b of nodes) if (a !== b) network.setLatency(a.id, b.id, this.#latency(1))
     }
@@ -105,8 +107,18 @@ export class FaultInjector {
     this.#after(50, 20_000, () => void node.start())
   }
 
+  #pause(node: SimNode): void {
+    if (node.state !== 'up' || node.isPaused) return
+    this.#note(`${node.id} is paused`)
+    const { lives } = node
+    node.pause()
+    this.#after(200, 20_000, () => {
+      if (node.lives === lives) node.resume()
+    })
+  }
+
   #restart(node: SimNode): void {
-    if (node.state !== 'up') return
+    if (node.state !== 'up' || node.isPaused) return
     this.#note(`${node.id} stops in order`)
     void node.stop().then(() => this.#startLater(node))
   }

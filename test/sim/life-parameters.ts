@@ -57,6 +57,8 @@ export interface LifeParameters {
   readonly driftPpmMax: number
   readonly loseProbability: number
   readonly repeatProbability: number
+  /** How often the process of a node is stopped for a while, in a virtual minute, on average. */
+  readonly pausesPerMinute: number
   readonly lossyFault: LossyFault
   readonly faults: FaultRates
   readonly healing: HealingParameters
@@ -88,6 +90,7 @@ export function drawParameters(seed: number): LifeParameters {
     driftPpmMax: random.pick([0, 200]),
     loseProbability: sometimes(0.3, 0.02),
     repeatProbability: sometimes(0.4, 0.1),
+    pausesPerMinute: drawPauses(new SeededRandom(seed).fork('pauses')),
     lossyFault,
     faults: {
       crash: sometimes(0.7, 4),
@@ -102,6 +105,10 @@ export function drawParameters(seed: number): LifeParameters {
     },
     healing: drawHealing(new SeededRandom(seed).fork('healing'), nodes)
   }
+}
+
+function drawPauses(random: SeededRandom): number {
+  return random.chance(0.4) ? random.between(0.5, 3) : 0
 }
 
 /** In a large cluster there are more pairs, and what a life costs is how often they compare themselves. */

@@ -33,8 +33,10 @@ describe('lives of whole clusters', () => {
 })
 
 describe('lives that once went wrong', () => {
-  for (const { found, ...task } of failedSeeds) {
-    test(`seed ${task.seed}: ${found}`, () => violatesNothing(task))
+  for (const { found, seed, override } of failedSeeds) {
+    // They are older than pauses, and are to stay the lives that they were.
+    const task = { seed, override: { pausesPerMinute: 0, ...override } }
+    test(`seed ${seed}: ${found}`, () => violatesNothing(task))
   }
 })
 

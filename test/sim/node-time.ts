@@ -19,6 +19,9 @@ export class NodeTime {
   readonly #startMs: number
   #offsetMs: number
   #isStopped = false
+  #isPaused = false
+  /** What has come due during a pause, in that order. */
+  readonly #held = new Map<TimerHandle, () => void>()
 
   constructor(time: VirtualTime, { offsetMs = 0, driftPpm = 0 }: NodeTimeOptions = {}) {
     assert(driftPpm > -1e6, 'a clock that stands still never lets a timer fire')
@@ -35,7 +38,10 @@ export class NodeTime {
 
   readonly timers: Timers = {
     set: (callback, delayMs) => this.#set(callback, delayMs),
-    clear: (timer) => this.#time.cancel(timer),
+    clear: (timer) => {
+      this.#time.cancel(timer)
+      this.#held.delete(timer)
+    },
     atEndOfTurn: (callback) => this.#time.atEndOfTurn(() => this.#call(callback))
   }
 
@@ -46,6 +52,25 @@ export class NodeTime {
 
   stop(): void {
     this.#isStopped = true
+    this.#held.clear()
+  }
+
+  /** The process is stopped, while its clocks go on. */
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  /** The process goes on: with the timers that have come due, each in a turn of its own. */
+  resume(): void {
+    this.#isPaused = false
+    for (const timer of this.#held.keys()) this.#time.schedule(() => this.#catchUp(timer), 0)
+  }
+
+  #catchUp(timer: TimerHandle): void {
+    const callback = this.#held.get(timer)
+    if (this.#isPaused || callback === undefined) return
+    this.#held.delete(timer)
+    this.#call(callback)
   }
 
   #monotonicMs(): number {
@@ -55,7 +80,11 @@ export class NodeTime {
   #set(callback: () => void, delayMs: number): TimerHandle {
     // A clock that drifts is rounded; one tick more, and no timer fires before its own node's clock allows it.
     const ownMs = this.#rate === 1 ? delayMs : delayMs / this.#rate + 1 / ticksPerMs
-    return this.#time.schedule(() => this.#call(callback), ownMs)
+    const timer: TimerHandle = this.#time.schedule(() => {
+      if (this.#isPaused) this.#held.set(timer, callback)
+      else this.#call(callback)
+    }, ownMs)
+    return timer
   }
 
   #call(callback: () => void): void {

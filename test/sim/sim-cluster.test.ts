@@ -50,4 +50,20 @@ describe('a simulated cluster', () => {
     assert.deepEqual(await script(7), await script(7))
     assert.notEqual((await script(7)).digest, (await script(8)).digest)
   })
+
+  it("has a node that was paused go on at once, which takes its own silence for nobody else's", async () => {
+    const cluster = new SimCluster({ seed: 5, nodes: 3 })
+    assert.equal(await cluster.start(), true)
+    const [victim, other] = cluster.nodes
+    assert.ok(victim?.node && other?.node)
+    victim.pause()
+    const isDown = () => other.node?.peers.isUp(victim.id) === false
+    assert.equal(await cluster.time.runUntil(isDown, 10_000), true, 'its peers notice')
+    victim.resume()
+    // The timers that are due come first; nothing that peers have sent is heard before the write begins.
+    await cluster.time.advance(0)
+    const put = { contentType: 'text/plain', meta: [], value: Buffer.from('x'), w: 'all' } as const
+    const receipt = await cluster.settle(victim.node.data.put('b', 'k', { ...put, sloppy: false }))
+    assert.equal(receipt.answered, 3)
+  })
 })

@@ -6,6 +6,8 @@ import type { VirtualTime } from './virtual-time.ts'
 export interface SimHost {
   readonly name: string
   isAlive: boolean
+  /** What happened to it during a pause. */
+  readonly untold: (() => void)[]
 }
 
 /** What an endpoint needs of the network that it is part of. */
@@ -18,6 +20,7 @@ export interface EndpointNetwork {
   /** How many of `count` parcels that were under way when their sender closed still arrive. */
   survivors(count: number): number
   isLost(): boolean
+  isPaused(nodeName: string): boolean
   /** How much later a message arrives a second time; null: it does not. */
   repeatDelayMs(): number | null
   finished(endpoint: SimEndpoint): void
@@ -101,7 +104,7 @@ export class SimEndpoint implements Connection {
     this.#state = 'closed'
     this.#network.note(`close ${reason}`, this)
     this.#network.time.schedule(() => {
-      if (this.host.isAlive) this.#events?.onClose(reason)
+      this.#tell(() => this.#events?.onClose(reason))
     }, 0)
     this.#network.finished(this)
   }
@@ -158,9 +161,18 @@ export class SimEndpoint implements Connection {
   }
 
   #repeat(bytes: Uint8Array): void {
-    if (this.#state !== 'open' || !this.host.isAlive) return
-    this.#network.note('repeat', this, bytes)
-    this.#events?.onMessage(bytes)
+    this.#tell(() => {
+      if (this.#state !== 'open') return
+      this.#network.note('repeat', this, bytes)
+      this.#events?.onMessage(bytes)
+    })
+  }
+
+  /** Now, or once the pause of this side is over. */
+  #tell(what: () => void): void {
+    if (!this.host.isAlive) return
+    if (this.#network.isPaused(this.host.name)) this.host.untold.push(() => this.#tell(what))
+    else what()
   }
 
   /** A message of this side is off the wire. That there is room again travels back as everything else does. */

@@ -93,7 +93,7 @@ export class SimNetwork implements EndpointNetwork {
 
   /** The network as one life of the node sees it; after a crash, a new call begins a new life. */
   transportFor(nodeName: string): Transport {
-    const host = this.#hosts.get(nodeName) ?? { name: nodeName, isAlive: true }
+    const host = this.#hosts.get(nodeName) ?? { name: nodeName, isAlive: true, untold: [] }
     this.#hosts.set(nodeName, host)
     return {
       listen: (address, acceptor) => this.#listen(host, address, acceptor),
@@ -139,6 +139,32 @@ export class SimNetwork implements EndpointNetwork {
     for (const link of this.#links) for (const wire of link.wires) wire.resume()
   }
 
+  /** The process of a node is stopped: what is sent to it waits, and its peers are told nothing until keepalive tells them. */
+  pause(nodeName: string): void {
+    const host = this.#hosts.get(nodeName)
+    if (host === undefined) return
+    this.#topology.pause(nodeName)
+    for (const link of this.#linksOf(nodeName)) {
+      this.time.schedule(() => {
+        if (!host.isAlive || !this.#topology.isPaused(nodeName)) return
+        link.dialer.finish('the keepalive was not answered')
+        link.acceptor?.finish('the keepalive was not answered')
+      }, this.#keepaliveMs)
+    }
+  }
+
+  /** The process goes on, and hears what it has missed. */
+  resume(nodeName: string): void {
+    if (!this.#topology.isPaused(nodeName)) return
+    this.#topology.resume(nodeName)
+    for (const tell of this.#hosts.get(nodeName)?.untold.splice(0) ?? []) tell()
+    for (const link of this.#linksOf(nodeName)) for (const wire of link.wires) wire.resume()
+  }
+
+  isPaused(nodeName: string): boolean {
+    return this.#topology.isPaused(nodeName)
+  }
+
   /** Ends the life of a node: it hears nothing any more, and its peers see their connections close after a while. */
   crash(nodeName: string): void {
     const host = this.#hosts.get(nodeName)
@@ -152,6 +178,7 @@ export class SimNetwork implements EndpointNetwork {
       }
     }
     host.isAlive = false
+    this.resume(nodeName)
     this.#hosts.delete(nodeName)
   }
 
@@ -262,6 +289,12 @@ export class SimNetwork implements EndpointNetwork {
     if (acceptor.isClosed) return
     backward.send({ kind: 'accepted' })
     acceptor.opened()
+  }
+
+  #linksOf(node: string): Link[] {
+    return [...this.#links].filter(
+      ({ dialerNode, acceptorNode }) => dialerNode === node || acceptorNode === node
+    )
   }
 
   #linksBetween(a: string, b: string): Link[] {

@@ -33,6 +33,7 @@ export class SimNode {
   #state: SimNodeState = 'down'
   #lives = 0
   #offsetMs: number
+  #pausedMs = Number.NEGATIVE_INFINITY
   /** Errors that ended a life by themselves. */
   readonly failures: AnnealError[] = []
 
@@ -105,10 +106,34 @@ export class SimNode {
     this.disk.crash()
   }
 
+  get isPaused(): boolean {
+    return this.#state !== 'down' && this.#options.network.isPaused(this.id)
+  }
+
+  /** When the process was last stopped for a while; in the infinite past where it never was. */
+  get pausedMs(): number {
+    return this.#pausedMs
+  }
+
+  /** Stops the process for a while, as a debugger does, or a machine that swaps: its clocks go on, and it does nothing. */
+  pause(): void {
+    if (this.#state !== 'up' || this.isPaused) return
+    this.#pausedMs = this.#options.time.nowMs
+    this.#nodeTime?.pause()
+    this.#options.network.pause(this.id)
+  }
+
+  /** Lets the process go on: first with its timers, as Node.js does, then with what peers have sent. */
+  resume(): void {
+    if (!this.isPaused) return
+    this.#nodeTime?.resume()
+    this.#options.network.resume(this.id)
+  }
+
   /** Ends the life in order. */
   async stop(): Promise<void> {
     const node = this.node
-    if (node === null) return
+    if (node === null || this.isPaused) return
     const life = this.#lives
     this.#state = 'stopping'
     try {

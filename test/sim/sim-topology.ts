@@ -17,6 +17,8 @@ export class SimTopology {
   readonly #defaultLatency: LatencyRange
   readonly #latencies = new Map<string, LatencyRange>()
   readonly #cuts = new Map<string, Cut>()
+  /** Nodes that take nothing off the wire. */
+  readonly #paused = new Set<string>()
 
   constructor(random: SeededRandom, defaultLatency: LatencyRange) {
     this.#random = random
@@ -50,10 +52,22 @@ export class SimTopology {
     this.#cuts.clear()
   }
 
+  pause(node: string): void {
+    this.#paused.add(node)
+  }
+
+  resume(node: string): void {
+    this.#paused.delete(node)
+  }
+
+  isPaused(node: string): boolean {
+    return this.#paused.has(node)
+  }
+
   path(from: string, to: string): Path {
     const key = direction(from, to)
     return {
-      isCut: () => this.#cuts.has(key),
+      isCut: () => this.#cuts.has(key) || this.#paused.has(to),
       latencyMs: () => {
         const { minMs, maxMs } = this.#latencies.get(key) ?? this.#defaultLatency
         return this.#random.between(minMs, maxMs)

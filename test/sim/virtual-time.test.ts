@@ -204,6 +204,26 @@ describe('the time of a node', () => {
     )
   })
 
+  test('what comes due during a pause waits for its end, and can be cancelled until then', async () => {
+    const time = new VirtualTime()
+    const node = new NodeTime(time)
+    const log: string[] = []
+    const note = (name: string) => () => log.push(`${name} at ${node.clock.monotonic()}`)
+    node.timers.set(() => {
+      note('first')()
+      node.timers.clear(third)
+    }, 20)
+    node.timers.set(note('second'), 30)
+    const third = node.timers.set(note('third'), 40)
+    node.timers.set(note('later'), 200)
+    node.pause()
+    await time.run(100)
+    assert.deepEqual(log, [])
+    node.resume()
+    await time.run(300)
+    assert.deepEqual(log, ['first at 100', 'second at 100', 'later at 200'])
+  })
+
   test('nothing fires after the end of its life', async () => {
     const time = new VirtualTime()
     const node = new NodeTime(time)

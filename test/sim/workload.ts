@@ -327,10 +327,12 @@ export class Workload {
   #answerOf<T>(node: Node, history: KeyHistory, answer: Promise<T>): Promise<T> {
     const { time } = this.#options.cluster
     const life = this.#lives().get(node.id)
+    const invokedMs = time.nowMs
     return new Promise((resolve, reject) => {
       const giveUp = () => {
         reject(new AnnealError('timeout', 'the client has given up'))
         if (this.#lives().get(node.id) !== life || node.isStopping) return
+        if (this.#wasPausedSince(node, invokedMs)) return
         const detail = `${node.id} has not answered within ${clientTimeoutMs} ms`
         this.#options.violation('deadline', detail, history)
       }
@@ -363,8 +365,15 @@ export class Workload {
     return this.#random.chance(0.7) ? (known.at(-1) ?? null) : this.#random.pick(known)
   }
 
+  #wasPausedSince({ id }: Node, sinceMs: number): boolean {
+    const host = this.#options.cluster.nodes.find((other) => other.id === id)
+    return host !== undefined && (host.isPaused || host.pausedMs >= sinceMs)
+  }
+
   #anyNode(): Node | null {
-    const up = this.#options.cluster.nodes.flatMap(({ node }) => (node?.isReady ? [node] : []))
+    const up = this.#options.cluster.nodes.flatMap(({ node, isPaused }) =>
+      node?.isReady && !isPaused ? [node] : []
+    )
     return up.length === 0 ? null : this.#random.pick(up)
   }
 
