@@ -1,4 +1,5 @@
 import { keyOf } from '../../server/coordinator/coordinator-context.ts'
+import { decodeHint, hintRowKey } from '../../storage/hint-row.ts'
 import { type ObjectKey, parseObjectKey, valueRowKey } from '../../storage/keys.ts'
 import { isKeptApart } from '../../storage/object-codec.ts'
 import { decodeRow, decodeSealed } from '../../storage/row-codec.ts'
@@ -9,6 +10,7 @@ import { bucket, idOf } from './written-values.ts'
 
 // A row that is written anew is another buffer: what one says never changes.
 const writesOfRow = new WeakMap<Buffer, readonly WriteId[]>()
+const versionsOfRow = new WeakMap<Buffer, readonly Version[]>()
 const nothing: readonly WriteId[] = []
 
 export function keyNamed(name: string): ObjectKey {
@@ -34,10 +36,35 @@ export function writesOnDisk(disk: SimDisk, key: ObjectKey): readonly WriteId[] 
   return writes
 }
 
+/**
+ * What this disk keeps for another node of a key, as whole objects, tombstones included; none where it keeps nothing, or
+ * what it keeps is damaged.
+ */
+export function hintOnDisk(disk: SimDisk, target: string, key: ObjectKey): readonly Version[] {
+  const row = hintRowKey(target, key)
+  const bytes = disk.peek(row.toString('latin1'))
+  return bytes === undefined ? [] : versionsOfHint(row, bytes)
+}
+
+/** As `hintOnDisk`, of a row that was taken from there. */
+export function versionsOfHint(row: Buffer, bytes: Buffer): readonly Version[] {
+  const known = versionsOfRow.get(bytes)
+  if (known !== undefined) return known
+  const sealed = opened(row, bytes)
+  const versions = sealed === null ? [] : decodeHint(sealed).versions
+  versionsOfRow.set(bytes, versions)
+  return versions
+}
+
 /** The versions of a row; none where the row is damaged, or no object's. */
 export function versionsOnDisk(disk: SimDisk, rowId: string): readonly Version[] {
   const bytes = disk.peek(rowId)
-  return bytes === undefined ? [] : versionsOf(Buffer.from(rowId, 'latin1'), bytes)
+  if (bytes === undefined) return []
+  const known = versionsOfRow.get(bytes)
+  if (known !== undefined) return known
+  const versions = versionsOf(Buffer.from(rowId, 'latin1'), bytes)
+  versionsOfRow.set(bytes, versions)
+  return versions
 }
 
 /** As `versionsOnDisk`, of a row that was taken from there. */

@@ -158,16 +158,11 @@ export class KeyHistory {
    * seen it, and what it has overwritten is not.
    */
   judgeCopies(disks: readonly (readonly WriteId[])[], copiesLost: number): string[] {
-    const known = disks.map((held) => ({ held, closure: this.#closureOf(held) }))
     const wrong: string[] = []
     for (const write of this.#writes.values()) {
       const needed = mostReplicas(write) - copiesLost
       if (needed <= 0) continue
-      const copies = known.filter(
-        ({ held, closure }) =>
-          !held.some((id) => write.seen.has(id)) &&
-          (write.kind === 'delete' || closure.has(write.id) || this.#mayBeGone(write, held))
-      )
+      const copies = disks.filter((held) => this.#hasMet(held, write))
       if (copies.length >= needed) continue
       const disksHold = disks.map((held) => `[${held.join(' ')}]`).join(' ')
       wrong.push(
@@ -175,6 +170,14 @@ export class KeyHistory {
       )
     }
     return wrong
+  }
+
+  /** Whether the write is among these, or what has seen it, and nothing is that it has overwritten. */
+  #hasMet(held: readonly WriteId[], write: WriteRecord): boolean {
+    if (held.some((id) => write.seen.has(id))) return false
+    return (
+      write.kind === 'delete' || this.#closureOf(held).has(write.id) || this.#mayBeGone(write, held)
+    )
   }
 
   #closureOf(held: readonly WriteId[]): ReadonlySet<WriteId> {

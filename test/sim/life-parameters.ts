@@ -59,6 +59,8 @@ export interface LifeParameters {
   readonly repeatProbability: number
   /** How often the process of a node is stopped for a while, in a virtual minute, on average. */
   readonly pausesPerMinute: number
+  /** How often a node that has just come back is asked alone, before it has heard what it missed. */
+  readonly returnReads: number
   readonly lossyFault: LossyFault
   readonly faults: FaultRates
   readonly healing: HealingParameters
@@ -91,6 +93,7 @@ export function drawParameters(seed: number): LifeParameters {
     loseProbability: sometimes(0.3, 0.02),
     repeatProbability: sometimes(0.4, 0.1),
     pausesPerMinute: drawPauses(new SeededRandom(seed).fork('pauses')),
+    returnReads: new SeededRandom(seed).fork('returns').pick([0, 2, 6]),
     lossyFault,
     faults: {
       crash: sometimes(0.7, 4),

@@ -1,4 +1,6 @@
 import type { Node } from '../../server/node.ts'
+import { parseHintRowKey } from '../../storage/hint-row.ts'
+import { falseClaims, lostWithHint } from './claim-check.ts'
 import { CollectedTombstones } from './collected-tombstones.ts'
 import { keyNamed, writesOnDisk } from './disk-inspection.ts'
 import { dotsWithTwoPayloads, valuesOfNothing } from './disk-judgement.ts'
@@ -42,6 +44,7 @@ export interface LifeReport {
 const readyLimitMs = 120_000
 const operationLimitMs = 60_000
 const boundsEveryMs = 5000
+const claimsEveryMs = 1000
 const triesMax = 3
 const repairMs = 10_000
 const lifeMsMin = 300_000
@@ -93,8 +96,10 @@ class Life {
     this.#cluster.onNodeUp = (node) => {
       this.#checkAllCopies()
       this.#checkTrees(node)
+      this.#workload.askReturned(node)
     }
-    for (const { disk } of this.#cluster.nodes) {
+    for (const { id, disk } of this.#cluster.nodes) {
+      disk.onHintGone = (row, before) => this.#checkHintGone(id, row, before)
       disk.onTombstoneGone = (...row) => {
         const { nowMs } = this.#cluster.time
         for (const [name, text] of collected.note(nowMs, ...row))
@@ -112,6 +117,7 @@ class Life {
     this.#faults.start()
     this.#workload.start()
     this.#watchBounds()
+    this.#watchClaims()
     await time.run(this.#parameters.durationMs)
     this.#workload.stop()
     this.#faults.heal()
@@ -157,6 +163,7 @@ class Life {
     await time.runUntil(() => this.#workload.active === 0, operationLimitMs)
     if (this.#workload.active > 0) this.#violate('liveness', 'an operation never ended')
     await this.#heal()
+    this.#checkClaims()
     const refused = await this.#cluster.settle(probeWithOldEpoch(this.#cluster))
     if (!refused)
       this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
@@ -268,11 +275,40 @@ class Life {
     }
   }
 
+  /** What a node has kept for another goes only once it is safe elsewhere, as long as no disk has lost anything. */
+  #checkHintGone(id: string, row: Buffer, bytes: Buffer): void {
+    if (this.#faults.forgotten) return
+    const { mode, healing } = this.#parameters
+    const hintsExpire = healing.hintAgeMs < lifeMsMin
+    for (const detail of lostWithHint(this.#cluster.nodes, { row, bytes }, { mode, hintsExpire })) {
+      const name = Buffer.from(parseHintRowKey(row).key.key).toString()
+      this.#violate('hints', `at ${id} ${detail}`, this.#workload.histories.get(name))
+    }
+  }
+
   #watchBounds(): void {
     this.#cluster.time.schedule(() => {
       this.#checkBounds(inFlightMax)
       if (this.#cluster.time.nowMs < this.#parameters.durationMs) this.#watchBounds()
     }, boundsEveryMs)
+  }
+
+  #watchClaims(): void {
+    this.#cluster.time.schedule(() => {
+      this.#checkClaims()
+      if (this.#cluster.time.nowMs < lifeMsMin) this.#watchClaims()
+    }, claimsEveryMs)
+  }
+
+  /** What nodes take to be on all replicas is there, as long as no disk has lost anything. */
+  #checkClaims(): void {
+    if (this.#faults.forgotten) return
+    for (const history of this.#workload.histories.values()) {
+      const key = keyNamed(history.name)
+      for (const detail of falseClaims(this.#cluster.nodes, key, this.#parameters.mode)) {
+        this.#violate('claims', detail, history)
+      }
+    }
   }
 
   #checkBounds(inFlight: number): void {

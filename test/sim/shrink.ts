@@ -121,6 +121,7 @@ const proposals: readonly Propose[] = [
   to('loseProbability', 0),
   to('repeatProbability', 0),
   to('pausesPerMinute', 0),
+  to('returnReads', 0),
   to('burstProbability', 0),
   to('clockOffsetMaxMs', 0),
   to('driftPpmMax', 0),

@@ -1,6 +1,7 @@
 import { MemoryLevel } from 'memory-level'
 import type { Timers } from '../../core/ports.ts'
 import type { Database, DatabaseOperation } from '../../storage/database.ts'
+import { isHintRowKey } from '../../storage/hint-row.ts'
 import { adaptLevel } from '../../storage/level.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
@@ -38,6 +39,8 @@ export class SimDisk {
   #holed = false
   /** An object's row has no tombstone any more; told what it was and what it is. */
   onTombstoneGone: (rowId: string, before: Buffer, after: Buffer | undefined) => void = () => {}
+  /** A hint is gone for good; told its row. */
+  onHintGone: (row: Buffer, before: Buffer) => void = () => {}
 
   constructor(options: SimDiskOptions) {
     this.#image = new Map(options.image)
@@ -206,6 +209,8 @@ export class SimDisk {
       if (before !== undefined) this.#history.set(id, before)
       if (operation.type === 'put') this.#image.set(id, operation.value)
       else this.#image.delete(id)
+      const isGone = operation.type === 'del' && before !== undefined
+      if (isGone && isHintRowKey(operation.key)) this.onHintGone(operation.key, before)
     }
     for (const { rowId, before } of gone) {
       this.onTombstoneGone(rowId, before, this.#image.get(rowId))

@@ -9,12 +9,14 @@ import { KeyHistory, type WriteId, type WriteRecord } from './key-history.ts'
 import type { LifeParameters } from './life-parameters.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimCluster } from './sim-cluster.ts'
+import type { SimNode } from './sim-node.ts'
 import { bucket, idOf, idsOf, payloadOf } from './written-values.ts'
 
 const replicasMax = 3
 const rememberedMax = 12
 const burstMax = 4
 const clientTimeoutMs = 15_000
+const returnReadsMs = 4000
 
 /** What a client has been given, and what it had been shown by then. */
 interface Knowledge {
@@ -79,6 +81,20 @@ export class Workload {
 
   stop(): void {
     this.#stopped = true
+  }
+
+  /** A node has come back: somebody wants to know from it alone, as soon as it answers. */
+  askReturned(host: SimNode): void {
+    for (let left = this.#options.parameters.returnReads; left > 0; left--) {
+      this.#options.cluster.time.schedule(
+        () => {
+          if (this.#stopped || host.node?.isReady !== true || host.isPaused) return
+          this.#active++
+          void this.read(host.node, this.#anyKey(), 1, 0).finally(() => this.#active--)
+        },
+        this.#random.between(0, returnReadsMs)
+      )
+    }
   }
 
   #later(): void {
