@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClusterProcess } from './cluster-process.ts'
 import { expectProblem } from './expect-problem.ts'
@@ -69,6 +71,22 @@ test('metrics are in the exposition format, have the names of their units, and m
     counts.toSorted((a, b) => a - b)
   )
   assert.equal(counts.at(-1), metrics.samples.get(taken))
+})
+
+const reference = join(import.meta.dirname, '../../docs/reference/http.md')
+
+test('the reference names every call of the description, and none that does not exist', async () => {
+  const { paths } = jsonOf<OpenApi>(await send(n1, 'GET', '/openapi.json'))
+  const described = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
+  )
+  const call = /`((?:GET|HEAD|PUT|POST|DELETE|PATCH) \/[^\s`?]*)/g
+  const named = new Set(
+    [...readFileSync(reference, 'utf8').matchAll(call)].map(([, found = '']) => found)
+  )
+  // The description does not describe itself.
+  assert.ok(named.delete('GET /openapi.json'))
+  assert.deepEqual([...named].sort(), described.sort())
 })
 
 interface OpenApi {
