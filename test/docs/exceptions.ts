@@ -10,6 +10,7 @@ const started = 'the run has started a cluster already'
 const container = 'needs a container engine; `npm run test:deploy` does it'
 const kubernetes = 'needs a Kubernetes cluster'
 const long = 'takes minutes'
+const service = 'needs root and a node that systemd runs'
 
 export const notRun: readonly NotRun[] = [
   { page: 'README.md', command: 'npm ci && npm start', why: started },
@@ -21,6 +22,10 @@ export const notRun: readonly NotRun[] = [
   { page: 'docs/how-to/benchmark.md', command: 'npx anneal bench repair', why: long },
   { page: 'docs/how-to/benchmark.md', command: 'ANNEAL_', why: long },
   { page: 'docs/how-to/benchmark.md', command: 'wrk', why: 'needs wrk' },
+  { page: 'docs/how-to/operate.md', command: 'npm pack', why: 'builds and packs the project' },
+  { page: 'docs/how-to/operate.md', command: 'anneal --version', why: 'needs the package' },
+  { page: 'docs/how-to/operate.md', command: 'sudo', why: service },
+  { page: 'docs/how-to/operate.md', command: 'journalctl', why: service },
   { page: 'docs/how-to/run-on-kubernetes.md', command: 'docker', why: container },
   { page: 'docs/how-to/run-on-kubernetes.md', command: 'cp -r', why: kubernetes },
   { page: 'docs/how-to/run-on-kubernetes.md', command: 'kubectl', why: kubernetes },
