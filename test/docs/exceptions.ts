@@ -37,6 +37,8 @@ export const notRun: readonly NotRun[] = [
 /** Commands that are meant to fail, with what they end with. */
 export const failing: readonly { page: string; command: string; nth: number; exitCode: number }[] =
   [
+    // A node is down, and its own hints cannot be asked for.
+    { page: 'README.md', command: 'npx anneal hints', nth: 1, exitCode: 3 },
     // A node is down, and status says so.
     { page: 'docs/tutorial/first-cluster.md', command: 'npx anneal status', nth: 2, exitCode: 3 },
     // Two of three replicas are down, and the third answers alone only where that was asked for.
