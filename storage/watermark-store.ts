@@ -111,9 +111,12 @@ export class WatermarkStore {
     return rows
   }
 
-  // A batch that fails stops the node, which says so itself.
+  // A batch that fails stops the node, which says so itself; and what was learned in the moment that the store closed is
+  // forgotten, as a crash would have it.
   #write(rows: readonly AsideChange[]): void {
-    if (rows.length > 0) this.#store.changeAside(rows).catch(() => {})
+    if (rows.length === 0) return
+    const change = async () => this.#store.changeAside(rows)
+    change().catch(() => {})
   }
 
   #list(list: string): (Name | null)[] {

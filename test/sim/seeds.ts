@@ -55,5 +55,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: {},
     found:
       'of the check itself: rows of an exchange that made the replicas equal were counted when it ended, and taken for a disturbance of the silence'
+  },
+  {
+    seed: 1000234,
+    override: { pausesPerMinute: 1.4168987864123568, returnReads: 2 },
+    found:
+      'a proof that was learned in the very moment in which the store closed was written down too late, and that ended the process'
   }
 ]
