@@ -129,7 +129,11 @@ export const configSchema = Type.Object(
           256 * mebi,
           'Room for one target.'
         ),
-        maxAgeMs: durationMs({ maximum: yearMs }, 3 * hourMs, 'Hints older than this are dropped.')
+        maxAgeMs: durationMs(
+          { maximum: yearMs },
+          3 * hourMs,
+          'Hints older than this go to another replica that can be reached, and are left to repair.'
+        )
       },
       group
     ),
