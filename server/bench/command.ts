@@ -69,6 +69,7 @@ export function registerBench(program: Command): void {
     'anneal bench load --node http://127.0.0.1:8801 --seconds 10 --json'
   )
   registerRepairBench(bench)
+  addExamples(bench, 'anneal bench load', 'anneal bench repair --keys 100000 --runs 1')
 }
 
 async function runLoadCommand(flags: LoadFlags): Promise<void> {

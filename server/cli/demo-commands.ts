@@ -2,10 +2,12 @@ import type { Command } from 'commander'
 import type { DemoCommand } from './demo-actions.ts'
 import { controlPath, sendCommand } from './demo-control.ts'
 import { divergedKeys } from './demo-keys.ts'
-import { addExamples, wholeNumber } from './options.ts'
+import { defaultHttpPort } from './demo-plan.ts'
+import { addExamples, optionsWithParents, wholeNumber } from './options.ts'
 import { printable } from './table.ts'
 import { json, type Terminal } from './terminal.ts'
 
+const portNumber = wholeNumber(1, 65_535)
 const divergedKeysMax = 100_000
 
 interface RunningDemoOptions {
@@ -17,7 +19,7 @@ interface RunningDemoOptions {
 /** Adds what a running demo can be asked for from another terminal. */
 export function registerDemoCommands(demo: Command, terminal: Terminal): void {
   const send = async (self: Command, command: DemoCommand): Promise<void> => {
-    const { httpPort, json: asJson } = self.optsWithGlobals<RunningDemoOptions>()
+    const { httpPort, json: asJson } = optionsWithParents<RunningDemoOptions>(self)
     const say = (line: string): void => {
       if (asJson !== true) void terminal.out(`${printable(line)}\n`)
     }
@@ -25,7 +27,11 @@ export function registerDemoCommands(demo: Command, terminal: Terminal): void {
     if (asJson === true) await terminal.out(json(result))
   }
   const add = (name: string, description: string): Command =>
-    demo.command(name).description(description).option('--json', 'one JSON document on stdout')
+    demo
+      .command(name)
+      .description(description)
+      .option('--http-port <port>', 'the first HTTP port of the demo', portNumber, defaultHttpPort)
+      .option('--json', 'one JSON document on stdout')
 
   const kill = add('kill', 'Kill a node of the running demo with SIGKILL.')
     .argument('[node]', 'its id (default: the last one that runs)')

@@ -25,8 +25,8 @@ export function registerGet(program: Command, terminal: Terminal): void {
       'Write the value of a key to stdout, byte for byte.\n\n' +
         'Where writes did not see each other the key has several values: they are listed, and the exit code is 1.'
     )
-    .argument('<bucket>')
-    .argument('<key>')
+    .argument('<bucket>', 'a name; buckets need not be made first')
+    .argument('<key>', 'any text')
     .option('--context <context>', 'answer at least what this context has seen')
     .addOption(quorumOption('r', 'replicas that must answer'))
     .action(async (bucket: string, key: string, options: GetOptions) => {

@@ -14,8 +14,8 @@ export function registerKey(program: Command, terminal: Terminal): void {
       'Show what every replica holds for a key, side by side.\n\n' +
         'The exit code is 3 when a replica cannot be reached.'
     )
-    .argument('<bucket>')
-    .argument('<key>')
+    .argument('<bucket>', 'a name; buckets need not be made first')
+    .argument('<key>', 'any text')
     .action(async (bucket: string, key: string, options: ClusterOptions) => {
       const status = await connect(options, terminal).key(bucket, key)
       const isJson = options.json === true

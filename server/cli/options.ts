@@ -30,6 +30,22 @@ export function addExamples(command: Command, ...examples: readonly string[]): C
   return command.addHelpText('after', ['', heading, ...lines].join('\n'))
 }
 
+/**
+ * The options of a command over those of the commands above it, so that both `anneal repair --json status` and
+ * `anneal repair status --json` are understood. What was given wins over a default.
+ */
+export function optionsWithParents<T extends object>(command: Command): T {
+  const lineage: Command[] = []
+  for (let one: Command | null = command; one !== null; one = one.parent) lineage.unshift(one)
+  const merged: Record<string, unknown> = {}
+  for (const one of lineage) {
+    for (const [name, value] of Object.entries(one.opts())) {
+      if (!(name in merged) || one.getOptionValueSource(name) === 'cli') merged[name] = value
+    }
+  }
+  return merged as T
+}
+
 /** The base URLs that were asked for, from the flag or from the environment. */
 export function nodeUrls(options: ClusterOptions, terminal: Terminal): readonly string[] {
   const given = options.node ?? terminal.env['ANNEAL_NODE'] ?? defaultNode
@@ -50,8 +66,9 @@ export function connect(options: ClusterOptions, terminal: Terminal): AnnealClie
 
 /** `--r` or `--w`. */
 export function quorumOption(name: 'r' | 'w', meaning: string): Option {
-  const takes = `a number, or ${quorumNames.join(', ')}`
-  return new Option(`--${name} <quorum>`, `${meaning}: ${takes}`).argParser(parseQuorum)
+  return new Option(`--${name} <quorum>`, `${meaning}: a number, or a word`)
+    .choices(quorumNames)
+    .argParser(parseQuorum)
 }
 
 function parseQuorum(written: string): Quorum {

@@ -19,6 +19,8 @@ export async function createProgram(args: readonly string[], terminal: Terminal)
     .description('A replicated key-value store that repairs itself.')
     .version(packageVersion)
     .exitOverride()
+    // An option belongs to the command that it stands behind: `repair pause --full` is a mistake, not a full repair.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => void terminal.out(text),
       writeErr: (text) => terminal.err(text),

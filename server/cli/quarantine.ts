@@ -4,7 +4,13 @@ import { AnnealClientError } from '../../client/client-error.ts'
 import type { QuarantineEntry } from '../../client/repair-types.ts'
 import type { MemberStatus } from '../../client/types.ts'
 import { CliExit, exitCodes } from './exit.ts'
-import { addClusterOptions, addExamples, type ClusterOptions, connect } from './options.ts'
+import {
+  addClusterOptions,
+  addExamples,
+  type ClusterOptions,
+  connect,
+  optionsWithParents
+} from './options.ts'
 import { printable, showSize, table } from './table.ts'
 import { json, painter, type Terminal } from './terminal.ts'
 
@@ -42,14 +48,20 @@ export function registerQuarantine(program: Command, terminal: Terminal): void {
   const restore = command
     .command('restore')
     .description('Write a version anew, so that it lives again on every replica.')
-    .argument('<id>')
-    .action(async (id: string) => settle('restore', id, command.opts(), terminal))
+    .argument('<id>', 'as `anneal quarantine` shows it')
+    .action((id: string, _options: ClusterOptions, self: Command) =>
+      settle('restore', id, optionsWithParents(self), terminal)
+    )
+  addClusterOptions(restore)
   addExamples(restore, 'anneal quarantine restore 0123456789abcdef0123456789abcdef')
   const drop = command
     .command('drop')
     .description('Delete a version for good, on every node that has set it aside.')
-    .argument('<id>')
-    .action(async (id: string) => settle('drop', id, command.opts(), terminal))
+    .argument('<id>', 'as `anneal quarantine` shows it')
+    .action((id: string, _options: ClusterOptions, self: Command) =>
+      settle('drop', id, optionsWithParents(self), terminal)
+    )
+  addClusterOptions(drop)
   addExamples(drop, 'anneal quarantine drop 0123456789abcdef0123456789abcdef')
 }
 

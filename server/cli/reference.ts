@@ -3,7 +3,7 @@ import { createProgram } from './program.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Nothing of the machine may show in the reference, or it would differ from one to the next. */
-const blankTerminal: Terminal = {
+export const blankTerminal: Terminal = {
   env: {},
   isInteractive: false,
   stdinIsInteractive: false,

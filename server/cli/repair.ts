@@ -8,6 +8,7 @@ import {
   addExamples,
   type ClusterOptions,
   connect,
+  optionsWithParents,
   wholeNumber
 } from './options.ts'
 import { runSummary } from './progress-bar.ts'
@@ -71,31 +72,34 @@ function registerSubcommands(repair: Command, terminal: Terminal): void {
   ] as const) {
     const command = repair.command(name).description(`Background repair: ${meaning}.`)
     command.action(async (_options: ClusterOptions, self: Command) => {
-      const options = self.optsWithGlobals<ClusterOptions>()
+      const options = optionsWithParents<ClusterOptions>(self)
       const background = await connect(options, terminal).switchRepair(name)
       const text = `background repair is ${background.state}${printable(because(background.reason))}\n`
       await terminal.out(options.json === true ? json(background) : text)
     })
+    addClusterOptions(command)
     addExamples(command, `anneal repair ${name} --node http://127.0.0.1:8802`)
   }
   const status = repair
     .command('status')
     .description('Show what repair does on a node, and how old its knowledge is.')
     .action(async (_options: ClusterOptions, self: Command) => {
-      const options = self.optsWithGlobals<ClusterOptions>()
+      const options = optionsWithParents<ClusterOptions>(self)
       const found = await connect(options, terminal).repair()
       await terminal.out(options.json === true ? json(found) : screen(found, terminal))
     })
+  addClusterOptions(status)
   addExamples(status, 'anneal repair status')
   const cancel = repair
     .command('cancel')
     .description('Cancel a repair: from now on nothing is written on its behalf.')
-    .argument('<id>')
+    .argument('<id>', 'of the repair; `anneal repair status --json` lists them')
     .action(async (id: string, _options: ClusterOptions, self: Command) => {
-      const options = self.optsWithGlobals<ClusterOptions>()
+      const options = optionsWithParents<ClusterOptions>(self)
       const run = await connect(options, terminal).cancelRepair(id)
       await terminal.out(options.json === true ? json(run) : `${runSummary(run)}\n`)
     })
+  addClusterOptions(cancel)
   addExamples(cancel, 'anneal repair cancel 5f0c2a9b1d3e4f60')
 }
 

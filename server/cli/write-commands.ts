@@ -31,8 +31,8 @@ export function registerPut(program: Command, terminal: Terminal): void {
       'Store a value. What the key holds is read first, so that it is replaced, several values at once included; ' +
         'with --blind it is not, and the new value may end up beside the old one.'
     )
-    .argument('<bucket>')
-    .argument('<key>')
+    .argument('<bucket>', 'a name; buckets need not be made first')
+    .argument('<key>', 'any text')
     .argument('[value]', 'the value; - or nothing: read it from stdin')
     .option('--content-type <type>', 'kept with the value', 'text/plain; charset=utf-8')
     .action(async (bucket: string, key: string, given: string | undefined, options: PutOptions) => {
@@ -58,8 +58,8 @@ export function registerDelete(program: Command, terminal: Terminal): void {
       'Delete a key. What it holds is read first, and exactly that is deleted; with --blind everything that the ' +
         'asked node knows.'
     )
-    .argument('<bucket>')
-    .argument('<key>')
+    .argument('<bucket>', 'a name; buckets need not be made first')
+    .argument('<key>', 'any text')
     .action(async (bucket: string, key: string, options: WriteOptions) => {
       const client = connect(options, terminal)
       const before = await whatIsThere(client, bucket, key, options)

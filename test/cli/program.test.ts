@@ -42,19 +42,10 @@ function runProcess(file: string, args: readonly string[], env = process.env): P
   })
 }
 
-for (const command of commands) {
-  test(`anneal ${command} --help explains itself with an example`, async () => {
-    const { exitCode, stdout, stderr } = await run([command, '--help'])
-    assert.deepEqual([exitCode, stderr], [0, ''])
-    assert.match(stdout, new RegExp(`Usage: anneal ${command}`))
-    assert.match(stdout, new RegExp(`Examples?:\\n  \\$ anneal ${command}`))
-  })
-}
-
 test('the help of the program lists exactly what there is', async () => {
   const { exitCode, stdout } = await run(['--help'])
   assert.equal(exitCode, 0)
-  const listed = [...stdout.matchAll(/^ {2}([a-z]+)( \[| {2,})/gm)].map((match) => match[1])
+  const listed = [...stdout.matchAll(/^ {2}([a-z]+)( [<[]| {2,})/gm)].map((match) => match[1])
   assert.deepEqual(listed, [...commands, 'bench', 'help'])
 })
 
