@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { registerCompletion } from './completion.ts'
 import { registerDemo } from './demo.ts'
 import { registerDoctor } from './doctor.ts'
 import { registerGet } from './get.ts'
@@ -40,6 +41,7 @@ export async function createProgram(args: readonly string[], terminal: Terminal)
   registerHints(program, terminal)
   registerQuarantine(program, terminal)
   registerDoctor(program, terminal)
+  registerCompletion(program, terminal)
   // A node that runs for months needs no load generator in its memory.
   if (args[0] !== 'start') {
     const { registerBench } = await import('../bench/command.ts')

@@ -23,7 +23,8 @@ const commands = [
   'repair',
   'hints',
   'quarantine',
-  'doctor'
+  'doctor',
+  'completion'
 ]
 
 interface Ended {
