@@ -47,4 +47,9 @@ export function describeGauges(
     'Size of the file system that holds the data',
     () => disk.space?.totalBytes ?? Number.NaN
   )
+  metrics.gauge(
+    'anneal_disk_writes_refused',
+    '1 while writes are refused, since the disk is nearly full',
+    () => (disk.refusal === null ? 0 : 1)
+  )
 }

@@ -11,6 +11,16 @@ export interface Check {
   readonly isAboutCluster: boolean
 }
 
+/** A check of the cluster as a whole; advice is only for where something is wrong. */
+export function clusterCheck(
+  name: string,
+  outcome: Check['outcome'],
+  finding: string,
+  advice: string
+): Check {
+  return { name, outcome, finding, advice: outcome === 'ok' ? '' : advice, isAboutCluster: true }
+}
+
 /** Failures of this machine make the exit code 1, else those of the cluster 3; warnings leave it at 0. */
 export function exitCodeFor(checks: readonly Check[]): ExitCode {
   const failed = checks.filter(({ outcome }) => outcome === 'fail')

@@ -2,7 +2,8 @@ import type { AnnealClient } from '../../client/client.ts'
 import { AnnealClientError } from '../../client/client-error.ts'
 import type { ClusterStatus } from '../../client/types.ts'
 import { surveyMembers } from './cluster-survey.ts'
-import { type Check, gradeAbove } from './doctor-check.ts'
+import { type Check, clusterCheck, gradeAbove } from './doctor-check.ts'
+import { checkNodes } from './doctor-nodes.ts'
 import { checkRepair } from './doctor-repair.ts'
 import { statusReport } from './status-report.ts'
 
@@ -28,19 +29,11 @@ export async function checkCluster(client: AnnealClient): Promise<readonly Check
   const report = statusReport(entry, answers, null)
   const urls = report.members
     .filter((member) => member.reachable)
-    .map((member) => ({ id: member.id, url: baseUrl(member.http) }))
+    .map(({ id, http, uptimeSeconds }) => ({ id, url: baseUrl(http), uptimeSeconds }))
   const down = report.members.filter((member) => !member.reachable).map(({ id }) => id)
-  const healing = await checkRepair(urls, down)
-  return [reachability(report), versionMix(report), await clockSkew(urls), ...healing]
-}
-
-function clusterCheck(
-  name: string,
-  outcome: Check['outcome'],
-  finding: string,
-  advice: string
-): Check {
-  return { name, outcome, finding, advice: outcome === 'ok' ? '' : advice, isAboutCluster: true }
+  const clocks = await clockSkew(urls)
+  const [nodes, healing] = await Promise.all([checkNodes(urls), checkRepair(urls, down)])
+  return [reachability(report), versionMix(report), clocks, ...nodes, ...healing]
 }
 
 type Report = ReturnType<typeof statusReport>

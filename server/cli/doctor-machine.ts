@@ -1,20 +1,41 @@
 import { randomBytes } from 'node:crypto'
-import { open, rm, statfs } from 'node:fs/promises'
+import { type FileHandle, open, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Check, gradeAbove, gradeBelow } from './doctor-check.ts'
 import { showSize } from './table.ts'
 
 const mebi = 1024 * 1024
 /** A node with the default limits: 20,000 connections and the files of its database. */
-const openFilesWanted = 24_000
+export const openFilesWanted = 24_000
 const openFilesNeeded = 1024
 const fsyncRounds = 20
 const fsyncBlockBytes = 4096
 const fsyncMs = { warn: 10, fail: 100 }
 
+/** What is measured here, so that a test can have a full disk and a slow one. */
+export interface MachineProbes {
+  /** Of the file system that holds a directory, in bytes. */
+  readonly space: (directory: string) => Promise<{ readonly free: number; readonly size: number }>
+  readonly sync: (file: FileHandle) => Promise<void>
+  readonly nowMs: () => number
+}
+
+const realProbes: MachineProbes = {
+  space: async (directory) => {
+    const { bavail, blocks, bsize } = await statfs(directory)
+    return { free: bavail * bsize, size: blocks * bsize }
+  },
+  sync: (file) => file.sync(),
+  nowMs: () => performance.now()
+}
+
 /** Looks at this machine and at the disk below `directory`; writes one small file there and removes it. */
-export async function checkMachine(directory: string): Promise<readonly Check[]> {
-  return [nodeVersion(), openFiles(), await freeDisk(directory), await fsyncLatency(directory)]
+export async function checkMachine(
+  directory: string,
+  probes: MachineProbes = realProbes
+): Promise<readonly Check[]> {
+  const disk = await freeDisk(directory, probes)
+  return [nodeVersion(), openFiles(), disk, await fsyncLatency(directory, probes)]
 }
 
 function machineCheck(
@@ -56,24 +77,29 @@ function openFileLimit(): number | null {
   return Number.isInteger(limit) ? limit : null
 }
 
-async function freeDisk(directory: string): Promise<Check> {
+/** Grades the free space of a disk as a node with the default settings does. */
+export function freeSpace(free: number, size: number) {
+  const needed = Math.min(256 * mebi, size * 0.05)
+  const outcome = gradeBelow(free, { warn: 4 * needed, fail: needed })
+  const share = size === 0 ? 0 : Math.round((free / size) * 100)
+  return { outcome, needed, shown: `${showSize(free)} free (${share} %)` }
+}
+
+async function freeDisk(directory: string, { space }: MachineProbes): Promise<Check> {
   try {
-    const { bavail, blocks, bsize } = await statfs(directory)
-    const free = bavail * bsize
-    const needed = Math.min(256 * mebi, blocks * bsize * 0.05)
-    const outcome = gradeBelow(free, { warn: 4 * needed, fail: needed })
-    const share = blocks === 0 ? 0 : Math.round((bavail / blocks) * 100)
-    const finding = `${showSize(free)} free (${share} %) in ${directory}`
+    const { free, size } = await space(directory)
+    const { outcome, needed, shown } = freeSpace(free, size)
     const refused = `a node refuses writes below ${showSize(needed)}`
-    return machineCheck('free disk', outcome, finding, `${refused}; make room or move the data`)
+    const advice = `${refused}; make room or move the data`
+    return machineCheck('free disk', outcome, `${shown} in ${directory}`, advice)
   } catch (thrown) {
     return unusable('free disk', directory, thrown)
   }
 }
 
-async function fsyncLatency(directory: string): Promise<Check> {
+async function fsyncLatency(directory: string, probes: MachineProbes): Promise<Check> {
   try {
-    const latenciesMs = await measureFsync(directory)
+    const latenciesMs = await measureFsync(directory, probes)
     const median = latenciesMs[Math.floor(latenciesMs.length / 2)] ?? 0
     const worst = latenciesMs.at(-1) ?? 0
     const finding = `median ${median.toFixed(2)} ms, worst of ${fsyncRounds} ${worst.toFixed(2)} ms`
@@ -87,17 +113,20 @@ async function fsyncLatency(directory: string): Promise<Check> {
 }
 
 /** Ascending latencies of appending one block and syncing it. */
-async function measureFsync(directory: string): Promise<readonly number[]> {
+async function measureFsync(
+  directory: string,
+  { sync, nowMs }: MachineProbes
+): Promise<readonly number[]> {
   const path = join(directory, `.anneal-doctor-${process.pid}`)
   const file = await open(path, 'wx')
   try {
     const block = randomBytes(fsyncBlockBytes)
     const latenciesMs: number[] = []
     for (let round = 0; round < fsyncRounds; round++) {
-      const startedAt = performance.now()
+      const startedAt = nowMs()
       await file.write(block)
-      await file.sync()
-      latenciesMs.push(performance.now() - startedAt)
+      await sync(file)
+      latenciesMs.push(nowMs() - startedAt)
     }
     return latenciesMs.sort((a, b) => a - b)
   } finally {

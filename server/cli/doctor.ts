@@ -19,7 +19,7 @@ export function registerDoctor(program: Command, terminal: Terminal): void {
     .command('doctor')
     .summary('look for trouble, and say what to do')
     .description(
-      'Look at this machine (Node.js, open files, disk, fsync) and at a cluster (who answers, versions, clocks, repair, hints).\n\n' +
+      'Look at this machine (Node.js, open files, disk, fsync) and at a cluster (who answers, versions, clocks, disks and limits of the nodes, repair, hints).\n\n' +
         'The exit code is 1 when something here is wrong or no node answers, 3 when the cluster is degraded.'
     )
     .option('--data <dir>', 'the directory whose disk to look at', '.')
