@@ -37,29 +37,21 @@ export function registerStatus(program: Command, terminal: Terminal): void {
 function screen(report: StatusReport, terminal: Terminal): string {
   const paint = painter(terminal)
   const health = report.degraded ? paint('bad', 'degraded') : paint('good', 'healthy')
-  const heading = `cluster ${printable(report.cluster)}: ${health}, ${count(report.members.length, 'member')}, ring ${report.epoch}\n\n`
-  const head = [
-    'node',
-    'state',
-    'zone',
-    'seen by',
-    'version',
-    'uptime',
-    'owns',
-    'holds',
-    'hints',
-    'all equal',
-    'http'
-  ]
+  const versions = new Set(report.members.flatMap(({ version }) => version ?? []))
+  const isMixed = versions.size > 1
+  const oneVersion = isMixed ? '' : `, ${[...versions].map(printable).join('')}`
+  const members = count(report.members.length, 'member')
+  const heading = `cluster ${printable(report.cluster)}: ${health}, ${members}${oneVersion}, ring ${report.epoch}\n\n`
+  const places = ['node', 'state', 'zone', 'seen by', ...(isMixed ? ['version'] : [])]
+  const head = [...places, 'uptime', 'owns', 'hints', 'all equal', 'http']
   const rows = report.members.map((member) => [
     printable(member.id),
     member.state === null ? paint('bad', state(member)) : paint('good', state(member)),
     printable([member.region, member.zone].filter((part) => part !== '').join('/') || '-'),
     opinions(member),
-    printable(member.version ?? '-'),
+    ...(isMixed ? [printable(member.version ?? '-')] : []),
     member.uptimeSeconds === null ? '-' : showDuration(member.uptimeSeconds),
     String(member.partitionsOwned ?? '-'),
-    String(member.partitionsHeld ?? '-'),
     printable(String(member.hints?.['count'] ?? '-')),
     allEqual(member),
     printable(member.http)
@@ -80,7 +72,7 @@ function state(member: MemberReport): string {
 function opinions(member: MemberReport): string {
   const entries = Object.entries(member.upAsSeenBy)
   const doubters = entries.filter(([, up]) => !up).map(([id]) => printable(id))
-  if (doubters.length === 0) return entries.length === 0 ? '-' : `all ${entries.length} up`
+  if (doubters.length === 0) return entries.length === 0 ? '-' : `all ${entries.length}`
   return `down: ${doubters.join(' ')}`
 }
 
