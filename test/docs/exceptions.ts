@@ -45,7 +45,7 @@ export const failing: readonly { page: string; command: string; nth: number; exi
     {
       page: 'docs/tutorial/first-cluster.md',
       command: 'npx anneal get books dune',
-      nth: 3,
-      exitCode: 1
+      nth: 2,
+      exitCode: 3
     }
   ]
