@@ -42,11 +42,11 @@ export function registerRepair(program: Command, terminal: Terminal): void {
     .option('--all', 'on every member that answers, one after the other')
     .option('--watch', 'show the progress on stderr also where stdout is no terminal')
     .action(async (options: RepairCommandOptions) => {
-      const clients = await clientsFor(options, terminal)
-      const runs: RepairRunStatus[] = []
-      for (const client of clients) {
+      const runs: NodeRun[] = []
+      for (const { node, client } of await nodesFor(options, terminal)) {
         const id = await client.startRepair(wishesOf(options))
-        runs.push(await watchRepair(client, id, terminal, progressStyle(options, terminal)))
+        const run = await watchRepair(client, id, terminal, progressStyle(options, terminal))
+        runs.push(node === null ? run : { node, ...run })
       }
       const isText = terminal.isInteractive && options.json !== true
       const document = options.all === true ? { runs } : runs[0]
@@ -104,16 +104,28 @@ function registerSubcommands(repair: Command, terminal: Terminal): void {
 }
 
 /** The node that was asked for, or every member that answers. */
-async function clientsFor(
+/** Its id is not known where whoever was named is asked. */
+interface AskedNode {
+  readonly node: string | null
+  readonly client: AnnealClient
+}
+
+/** A repair, with the node that did it where several did one. */
+type NodeRun = RepairRunStatus & { readonly node?: string }
+
+async function nodesFor(
   options: RepairCommandOptions,
   terminal: Terminal
-): Promise<readonly AnnealClient[]> {
+): Promise<readonly AskedNode[]> {
   const entry = connect(options, terminal)
-  if (options.all !== true) return [entry]
+  if (options.all !== true) return [{ node: null, client: entry }]
   const answers = await surveyMembers(await entry.status())
   return answers
     .filter(({ answer }) => !('failure' in answer))
-    .map(({ member }) => connect({ node: member.http }, terminal))
+    .map(({ member }) => ({
+      node: member.id,
+      client: connect({ node: member.http }, terminal)
+    }))
 }
 
 function wishesOf({ full, dryRun, partition }: RepairCommandOptions) {
@@ -135,12 +147,13 @@ function exitCodeFor(runs: readonly RepairRunStatus[]): ExitCode {
   return runs.some(({ skipped }) => skipped.length > 0) ? exitCodes.degraded : exitCodes.ok
 }
 
-function summary(runs: readonly RepairRunStatus[], terminal: Terminal): string {
+function summary(runs: readonly NodeRun[], terminal: Terminal): string {
   const paint = painter(terminal)
   return runs
-    .map((run) => {
+    .map(({ node, ...run }) => {
       const tone = run.state === 'done' && run.skipped.length === 0 ? 'good' : 'bad'
-      return `${paint(tone, runSummary(run))}\n`
+      const who = node === undefined ? '' : `${printable(node)}: `
+      return `${who}${paint(tone, runSummary(run))}\n`
     })
     .join('')
 }
