@@ -85,8 +85,9 @@ function hintsFor(
   nodes: readonly SimNode[],
   key: ObjectKey
 ): { id: string; versions: Versions }[] {
+  const keepers = nodes.filter(({ disk }) => disk.hasHints)
   return owners.flatMap((owner) =>
-    nodes.flatMap(({ id, disk }) => {
+    keepers.flatMap(({ id, disk }) => {
       const versions = id === owner.id ? [] : hintOnDisk(disk, owner.id, key)
       return versions.length === 0 ? [] : [{ id: `${id} for ${owner.id}`, versions }]
     })

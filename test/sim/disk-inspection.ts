@@ -12,9 +12,15 @@ import { bucket, idOf } from './written-values.ts'
 const writesOfRow = new WeakMap<Buffer, readonly WriteId[]>()
 const versionsOfRow = new WeakMap<Buffer, readonly Version[]>()
 const nothing: readonly WriteId[] = []
+// The names of all lives are the same few.
+const keysByName = new Map<string, ObjectKey>()
 
 export function keyNamed(name: string): ObjectKey {
-  return keyOf(Buffer.from(bucket), Buffer.from(name))
+  const known = keysByName.get(name)
+  if (known !== undefined) return known
+  const key = keyOf(Buffer.from(bucket), Buffer.from(name))
+  keysByName.set(name, key)
+  return key
 }
 
 /**

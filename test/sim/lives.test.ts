@@ -32,6 +32,21 @@ describe('lives of whole clusters', () => {
   })
 })
 
+test('a life that goes round in circles is ended and named, and the next one is lived', async () => {
+  const impatient = new LifePool({ workers: 1, lifeCpuMsMax: 1, lookEveryMs: 10 })
+  try {
+    const lives = [1, 2].map((seed) => impatient.run({ seed, override: {} }))
+    for (const { report } of await Promise.all(lives)) {
+      assert.deepEqual(
+        report.violations.map(({ invariant }) => invariant),
+        ['endless']
+      )
+    }
+  } finally {
+    await impatient.close()
+  }
+})
+
 describe('lives that once went wrong', () => {
   for (const { found, seed, override } of failedSeeds) {
     // They are older than these parameters, and are to stay the lives that they were.

@@ -10,6 +10,9 @@ export interface LifePoolOptions {
   readonly workers?: number
   /** The tree whose program is lived with; this one unless given. */
   readonly root?: string
+  /** Of a thread's time; a life that takes longer is going round in circles. */
+  readonly lifeCpuMsMax?: number
+  readonly lookEveryMs?: number
 }
 
 export interface LifeOutcome {
@@ -30,8 +33,11 @@ interface Thread {
   timer: NodeJS.Timeout | null
 }
 
-// No life takes more than a few seconds of real time; one that takes this long is going round in circles.
-const lifeRealMsMax = 120_000
+// No life takes more than a few seconds. Real time would say little on a machine with other work.
+const lifeCpuMsMaxDefault = 60_000
+const lookEveryMsDefault = 30_000
+/** A thread that does nothing at all waits for something that never comes. */
+const looksMax = 60
 const heapMebibytesMax = 1024
 const thisRoot = join(import.meta.dirname, '../..')
 
@@ -42,13 +48,17 @@ const thisRoot = join(import.meta.dirname, '../..')
 export class LifePool {
   readonly workers: number
   readonly #root: string
+  readonly #lifeCpuMsMax: number
+  readonly #lookEveryMs: number
   readonly #threads = new Set<Thread>()
   readonly #waiting: Job[] = []
   #closed = false
 
-  constructor({ workers = availableParallelism(), root = thisRoot }: LifePoolOptions = {}) {
-    this.workers = Math.max(1, workers)
-    this.#root = root
+  constructor(options: LifePoolOptions = {}) {
+    this.workers = Math.max(1, options.workers ?? availableParallelism())
+    this.#root = options.root ?? thisRoot
+    this.#lifeCpuMsMax = options.lifeCpuMsMax ?? lifeCpuMsMaxDefault
+    this.#lookEveryMs = options.lookEveryMs ?? lookEveryMsDefault
   }
 
   /** Errors: rejects where the program cannot even be loaded, and for what waits when the pool is closed. */
@@ -83,11 +93,27 @@ export class LifePool {
     const job = this.#waiting.shift()
     if (job === undefined) return
     thread.job = job
-    thread.timer = setTimeout(() => {
-      this.#fail(thread, 'endless', `it did not end within ${lifeRealMsMax} ms of real time`)
-      void thread.worker.terminate()
-    }, lifeRealMsMax)
+    // Rejects where the thread has ended, which its own events tell.
+    this.#watch(thread, job).catch(() => {})
     thread.worker.postMessage(job.task)
+  }
+
+  async #watch(thread: Thread, job: Job): Promise<void> {
+    const { worker } = thread
+    const before = await worker.cpuUsage()
+    for (let look = 1; thread.job === job; look++) {
+      await new Promise((resolve) => {
+        thread.timer = setTimeout(resolve, this.#lookEveryMs)
+      })
+      const { user, system } = await worker.cpuUsage(before)
+      if (thread.job !== job) return
+      if ((user + system) / 1000 > this.#lifeCpuMsMax || look === looksMax) break
+    }
+    if (thread.job !== job) return
+    this.#threads.delete(thread)
+    const limit = `${this.#lifeCpuMsMax} ms of its thread's time`
+    this.#fail(thread, 'endless', `it did not end within ${limit}`)
+    void worker.terminate()
   }
 
   #startThread(): void {

@@ -31,6 +31,7 @@ export class SimDisk {
   readonly #writeMs: SimDiskOptions['writeMs']
   readonly #history = new Map<string, Buffer>()
   #image: DiskImage
+  #hintRows: number
   #unsynced: Unsynced[] = []
   #level: MemoryLevel<Buffer, Buffer> | null = null
   #session = 0
@@ -44,6 +45,7 @@ export class SimDisk {
 
   constructor(options: SimDiskOptions) {
     this.#image = new Map(options.image)
+    this.#hintRows = hintRowsIn(options.image)
     this.#random = options.random
     this.#writeMs = options.writeMs
   }
@@ -91,6 +93,11 @@ export class SimDisk {
     return this.#image.get(id)
   }
 
+  /** Whether a power failure now would leave anything that is kept for another node. */
+  get hasHints(): boolean {
+    return this.#hintRows > 0
+  }
+
   /** One row as the node would read it now, staged rows aside. */
   look(id: string): Buffer | undefined {
     return this.#level?.getSync(Buffer.from(id, 'latin1'))
@@ -109,6 +116,7 @@ export class SimDisk {
   /** Only while the node is down. */
   replace(image: DiskImage): void {
     this.#image = new Map(image)
+    this.#hintRows = hintRowsIn(image)
     this.#unsynced = []
   }
 
@@ -209,11 +217,19 @@ export class SimDisk {
       if (before !== undefined) this.#history.set(id, before)
       if (operation.type === 'put') this.#image.set(id, operation.value)
       else this.#image.delete(id)
-      const isGone = operation.type === 'del' && before !== undefined
-      if (isGone && isHintRowKey(operation.key)) this.onHintGone(operation.key, before)
+      if (!isHintRowKey(operation.key)) continue
+      if (operation.type === 'put') this.#hintRows += before === undefined ? 1 : 0
+      else if (before !== undefined) {
+        this.#hintRows--
+        this.onHintGone(operation.key, before)
+      }
     }
     for (const { rowId, before } of gone) {
       this.onTombstoneGone(rowId, before, this.#image.get(rowId))
     }
   }
+}
+
+function hintRowsIn(image: DiskImage): number {
+  return [...image.keys()].filter((id) => isHintRowKey(Buffer.from(id, 'latin1'))).length
 }
