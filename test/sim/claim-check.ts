@@ -10,12 +10,15 @@ import type { SimNode } from './sim-node.ts'
 /**
  * Watermarks say what has reached all replicas: here they are held against what a power failure would leave on the disks.
  * Answers with every node that takes a version of this key to be on all replicas, while the disk of one of them has not
- * met it. Means nothing once a disk has lost what it had confirmed.
+ * met it; `isBuried` tells what was overwritten by a tombstone that is collected. Means nothing once a disk has lost what it had confirmed.
  */
 export function falseClaims(
   nodes: readonly SimNode[],
   key: ObjectKey,
-  mode: ConflictMode
+  {
+    mode,
+    isBuried
+  }: { readonly mode: ConflictMode; readonly isBuried: (version: Version) => boolean }
 ): string[] {
   const ring = nodes.find(({ node }) => node !== null)?.node?.cluster.ring
   if (ring === undefined) return []
@@ -37,7 +40,7 @@ export function falseClaims(
       for (const version of versions) {
         if (!isAtOrBelow(watermark, version.dot)) continue
         const lacking = held.filter((other) => !hasMet(other.versions, version, mode))
-        if (lacking.length === 0) continue
+        if (lacking.length === 0 || isBuried(version)) continue
         const names = lacking.map((other) => other.id).join(', ')
         wrong.push(
           `${node.id} takes ${formatDot(version.dot)}, which ${id} holds, to be on all replicas, but not on ${names}`

@@ -36,6 +36,11 @@ export class CollectedTombstones {
     return shown.filter(({ dot }) => gone.some(({ past }) => covers(past, dot)))
   }
 
+  /** Whether a tombstone that somebody has let go of had buried the version: then he has met it, and holds no trace of it. */
+  hasBuried(name: string, { dot }: Version): boolean {
+    return (this.#byKey.get(name) ?? []).some(({ past }) => covers(past, dot))
+  }
+
   #isOverwritten({ dot }: Version, left: Versions): boolean {
     if (this.#mode === 'lww') return left.length > 0
     return left.some((other) => compareDots(other.dot, dot) === 0 || covers(other.past, dot))

@@ -1,5 +1,6 @@
 import type { Node } from '../../server/node.ts'
 import { parseHintRowKey } from '../../storage/hint-row.ts'
+import type { Version } from '../../storage/version.ts'
 import { falseClaims, lostWithHint } from './claim-check.ts'
 import { CollectedTombstones } from './collected-tombstones.ts'
 import { keyNamed, writesOnDisk } from './disk-inspection.ts'
@@ -68,6 +69,7 @@ class Life {
   readonly #faults: FaultInjector
   readonly #workload: Workload
   readonly #healing: HealingCheck
+  readonly #collected: CollectedTombstones
   readonly #violations: Violation[] = []
 
   constructor(parameters: LifeParameters) {
@@ -84,6 +86,7 @@ class Life {
     })
     this.#faults = new FaultInjector(this.#cluster, parameters)
     const collected = new CollectedTombstones(parameters.mode)
+    this.#collected = collected
     this.#workload = new Workload({
       collected,
       cluster: this.#cluster,
@@ -305,7 +308,9 @@ class Life {
     if (this.#faults.forgotten) return
     for (const history of this.#workload.histories.values()) {
       const key = keyNamed(history.name)
-      for (const detail of falseClaims(this.#cluster.nodes, key, this.#parameters.mode)) {
+      const isBuried = (version: Version) => this.#collected.hasBuried(history.name, version)
+      const { mode } = this.#parameters
+      for (const detail of falseClaims(this.#cluster.nodes, key, { mode, isBuried })) {
         this.#violate('claims', detail, history)
       }
     }

@@ -61,5 +61,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: { pausesPerMinute: 1.4168987864123568, returnReads: 2 },
     found:
       'a proof that was learned in the very moment in which the store closed was written down too late, and that ended the process'
+  },
+  {
+    seed: 4000538,
+    override: { pausesPerMinute: 2.9757809909802115, returnReads: 0 },
+    found:
+      'of the check itself: what a hint held and a collected tombstone had overwritten was taken for something that a replica has never met'
   }
 ]
