@@ -50,6 +50,13 @@ export class WriteOperation {
   #object: Buffer = noBytes
   /** What takes it there; the same value for all, so that it is encoded once. */
   #replicate: ReplicateRequest | null = null
+  /**
+   * Whether this node's own copy is durable. A hint is handed to another node only then: what lies nowhere but among the
+   * hints of others no report accounts for, and once watermarks had passed it, it would be set aside as if deleted.
+   */
+  #own: 'staged' | 'durable' | 'failed' = 'staged'
+  /** Waits for the own copy. */
+  readonly #hintsWaiting: { readonly replica: string; readonly standIn: string }[] = []
 
   constructor(
     context: CoordinatorContext,
@@ -134,8 +141,14 @@ export class WriteOperation {
     if (row === null) throw new AnnealError('internal', 'a write left nothing behind')
     this.#object = local.wholeObject(this.#key, row)
     durable.then(
-      () => this.#carryOut(this.#tally.add(selfId, { kind: 'acknowledged' })),
-      () => this.#carryOut(this.#tally.add(selfId, { kind: 'failed', unknown: false }))
+      () => {
+        this.#carryOut(this.#tally.add(selfId, { kind: 'acknowledged' }))
+        this.#ownDurable()
+      },
+      () => {
+        this.#failed(selfId, false)
+        this.#ownFailed()
+      }
     )
   }
 
@@ -155,11 +168,24 @@ export class WriteOperation {
       () => {
         this.#carryOut(this.#tally.kept())
         if (own !== null) this.#carryOut(this.#tally.addStandIn(own, selfId))
+        this.#ownDurable()
       },
       () => {
         if (own !== null) this.#failed(own, false)
+        this.#ownFailed()
       }
     )
+  }
+
+  #ownDurable(): void {
+    this.#own = 'durable'
+    for (const { replica, standIn } of this.#hintsWaiting.splice(0))
+      this.#sendHint(replica, standIn)
+  }
+
+  #ownFailed(): void {
+    this.#own = 'failed'
+    for (const { replica } of this.#hintsWaiting.splice(0)) this.#failed(replica, false)
   }
 
   /** What this node keeps for the replica lies beside the row already, or beside the hint. */
@@ -170,6 +196,11 @@ export class WriteOperation {
   }
 
   #sendHint(replica: string, standIn: string): void {
+    if (this.#own === 'failed') return this.#failed(replica, false)
+    if (this.#own === 'staged') {
+      this.#hintsWaiting.push({ replica, standIn })
+      return
+    }
     const { bucket, key } = this.#key
     const body = { kind: 'storeHint', bucket, key, object: this.#object, target: replica } as const
     this.#standInsTried.push(replica)

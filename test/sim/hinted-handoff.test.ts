@@ -16,11 +16,16 @@ interface Ready {
   readonly others: readonly SimNode[]
 }
 
-async function ready(seed: number, settings: readonly string[] = []): Promise<Ready> {
+async function ready(
+  seed: number,
+  settings: readonly string[] = [],
+  diskMs = { min: 0.05, max: 0.5 }
+): Promise<Ready> {
   const cluster = new SimCluster({
     seed,
     nodes: 5,
-    settings: ['repair.enabled=false', ...settings]
+    settings: ['repair.enabled=false', ...settings],
+    diskMs
   })
   assert.equal(await cluster.start(), true, 'the cluster gets ready')
   const { ring } = up(cluster.nodes[0]).cluster
@@ -113,6 +118,23 @@ describe('hinted handoff', () => {
     await back(at, gone)
     await drained(at)
     assert.deepEqual(held(at), ['meanwhile', 'meanwhile', 'meanwhile'])
+    await stop(at)
+  })
+
+  it('hands nothing to others before the coordinator itself has it on disk', async () => {
+    const at = await ready(5, [], { min: 50, max: 50 })
+    const [first, second] = at.replicas
+    assert.ok(first && second)
+    await down(at, [second])
+    first.disk.failNextBatch()
+    const value = Buffer.from('lost by its coordinator')
+    up(first)
+      .data.put('b', 'k', { ...put, value })
+      .catch(() => {})
+    const isGone = () => first.node === null
+    assert.equal(await at.cluster.time.runUntil(isGone, 10_000), true, 'its disk has failed')
+    await at.cluster.time.advance(1000)
+    assert.deepEqual(at.others.flatMap(backlogOf), [])
     await stop(at)
   })
 

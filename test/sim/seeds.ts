@@ -67,5 +67,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: { pausesPerMinute: 2.9757809909802115, returnReads: 0 },
     found:
       'of the check itself: what a hint held and a collected tombstone had overwritten was taken for something that a replica has never met'
+  },
+  {
+    seed: 5000066,
+    override: { returnReads: 6 },
+    found:
+      'the disk of a coordinator failed after a hint of the write had gone out: nobody held it but as a hint, and watermarks passed it'
   }
 ]
