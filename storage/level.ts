@@ -32,7 +32,7 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
       maxOpenFiles: options.maxOpenTables + openFilesBesideTables
     })
     await level.open()
-    return withBarrier(adaptLevel(level), level)
+    return withBarrier({ ...adaptLevel(level), batch: batchIn(level) }, level)
   } catch (thrown) {
     throw explain(directory, thrown)
   }
@@ -77,6 +77,18 @@ export function adaptLevel(
       }
     },
     close: () => level.close()
+  }
+}
+
+/** Operations that are handed over one by one take two thirds of the time of an array of them. */
+function batchIn(level: Level<Buffer, Buffer>): Database['batch'] {
+  return async (operations, { sync }) => {
+    const batch = level.batch()
+    for (const operation of operations) {
+      if (operation.type === 'put') batch.put(operation.key, operation.value)
+      else batch.del(operation.key)
+    }
+    await batch.write({ sync })
   }
 }
 
