@@ -51,12 +51,11 @@ export class WriteOperation {
   /** What takes it there; the same value for all, so that it is encoded once. */
   #replicate: ReplicateRequest | null = null
   /**
-   * Whether this node's own copy is durable. A hint is handed to another node only then: what lies nowhere but among the
-   * hints of others no report accounts for, and once watermarks had passed it, it would be set aside as if deleted.
+   * Resolves when this node's own copy is durable, and only then hints are handed to other nodes: what lies nowhere but
+   * among the hints of others no report accounts for, and once watermarks had passed it, it would be set aside as if it
+   * had been deleted.
    */
-  #own: 'staged' | 'durable' | 'failed' = 'staged'
-  /** Waits for the own copy. */
-  readonly #hintsWaiting: { readonly replica: string; readonly standIn: string }[] = []
+  #ownCopy: Promise<void> = Promise.resolve()
 
   constructor(
     context: CoordinatorContext,
@@ -140,15 +139,10 @@ export class WriteOperation {
     this.#versions = result.versions
     if (row === null) throw new AnnealError('internal', 'a write left nothing behind')
     this.#object = local.wholeObject(this.#key, row)
+    this.#ownCopy = durable
     durable.then(
-      () => {
-        this.#carryOut(this.#tally.add(selfId, { kind: 'acknowledged' }))
-        this.#ownDurable()
-      },
-      () => {
-        this.#failed(selfId, false)
-        this.#ownFailed()
-      }
+      () => this.#carryOut(this.#tally.add(selfId, { kind: 'acknowledged' })),
+      () => this.#failed(selfId, false)
     )
   }
 
@@ -164,28 +158,16 @@ export class WriteOperation {
     this.#coordinated = result
     this.#versions = result.versions
     this.#object = encodeObject(result.versions, 'whole')
+    this.#ownCopy = durable
     durable.then(
       () => {
         this.#carryOut(this.#tally.kept())
         if (own !== null) this.#carryOut(this.#tally.addStandIn(own, selfId))
-        this.#ownDurable()
       },
       () => {
         if (own !== null) this.#failed(own, false)
-        this.#ownFailed()
       }
     )
-  }
-
-  #ownDurable(): void {
-    this.#own = 'durable'
-    for (const { replica, standIn } of this.#hintsWaiting.splice(0))
-      this.#sendHint(replica, standIn)
-  }
-
-  #ownFailed(): void {
-    this.#own = 'failed'
-    for (const { replica } of this.#hintsWaiting.splice(0)) this.#failed(replica, false)
   }
 
   /** What this node keeps for the replica lies beside the row already, or beside the hint. */
@@ -196,18 +178,17 @@ export class WriteOperation {
   }
 
   #sendHint(replica: string, standIn: string): void {
-    if (this.#own === 'failed') return this.#failed(replica, false)
-    if (this.#own === 'staged') {
-      this.#hintsWaiting.push({ replica, standIn })
-      return
-    }
     const { bucket, key } = this.#key
     const body = { kind: 'storeHint', bucket, key, object: this.#object, target: replica } as const
-    this.#standInsTried.push(replica)
-    this.#request(standIn, body, (outcome) => {
+    const heard = (outcome: Outcome) => {
       if (outcome.kind !== 'acknowledged') return this.#missed(replica, outcome)
       this.#carryOut(this.#tally.addStandIn(replica, standIn))
-    })
+    }
+    this.#standInsTried.push(replica)
+    this.#ownCopy.then(
+      () => this.#request(standIn, body, heard),
+      () => this.#failed(replica, false)
+    )
   }
 
   #send(replica: string): void {
