@@ -32,7 +32,7 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
       maxOpenFiles: options.maxOpenTables + openFilesBesideTables
     })
     await level.open()
-    return withBarrier({ ...adaptLevel(level), batch: batchIn(level) }, level)
+    return withBarrier(adaptLevel(level), level)
   } catch (thrown) {
     throw explain(directory, thrown)
   }
@@ -44,7 +44,15 @@ export function adaptLevel(
 ): Database {
   return {
     getSync: (key) => level.getSync(key, bufferEncodings),
-    batch: (operations, { sync }) => level.batch(operations, { ...bufferEncodings, ...{ sync } }),
+    async batch(operations, { sync }) {
+      // Handed over one by one they take two thirds of the time of an array.
+      const batch = level.batch()
+      for (const operation of operations) {
+        if (operation.type === 'put') batch.put(operation.key, operation.value, bufferEncodings)
+        else batch.del(operation.key, bufferEncodings)
+      }
+      await batch.write({ ...{ sync } })
+    },
     async slice(from, to, limit) {
       const range = { gte: from, lt: to, limit: limit + 1, highWaterMarkBytes: sliceBytes }
       const iterator = level.iterator({ ...bufferEncodings, ...range })
@@ -77,18 +85,6 @@ export function adaptLevel(
       }
     },
     close: () => level.close()
-  }
-}
-
-/** Operations that are handed over one by one take two thirds of the time of an array of them. */
-function batchIn(level: Level<Buffer, Buffer>): Database['batch'] {
-  return async (operations, { sync }) => {
-    const batch = level.batch()
-    for (const operation of operations) {
-      if (operation.type === 'put') batch.put(operation.key, operation.value)
-      else batch.del(operation.key)
-    }
-    await batch.write({ sync })
   }
 }
 
