@@ -10,7 +10,8 @@ import type { SimNode } from './sim-node.ts'
 /**
  * Watermarks say what has reached all replicas: here they are held against what a power failure would leave on the disks.
  * Answers with every node that takes a version of this key to be on all replicas, while the disk of one of them has not
- * met it; `isBuried` tells what was overwritten by a tombstone that is collected. Means nothing once a disk has lost what it had confirmed.
+ * met it; `isBuried` tells what was overwritten by a tombstone that is collected. Means nothing once a disk has lost what
+ * it had confirmed.
  */
 export function falseClaims(
   nodes: readonly SimNode[],

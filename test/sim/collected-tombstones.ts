@@ -32,13 +32,13 @@ export class CollectedTombstones {
 
   /** Those of the versions that a tombstone had buried which was gone by then. */
   revived(name: string, shown: Versions, byMs: number): Versions {
-    const gone = (this.#byKey.get(name) ?? []).filter(({ atMs }) => atMs < byMs)
-    return shown.filter(({ dot }) => gone.some(({ past }) => covers(past, dot)))
+    return shown.filter((version) => this.hasBuried(name, version, byMs))
   }
 
-  /** Whether a tombstone that somebody has let go of had buried the version: then he has met it, and holds no trace of it. */
-  hasBuried(name: string, { dot }: Version): boolean {
-    return (this.#byKey.get(name) ?? []).some(({ past }) => covers(past, dot))
+  /** Whether a tombstone that was gone by then had buried the version: whoever let it go has met both, and shows neither. */
+  hasBuried(name: string, { dot }: Version, byMs = Number.POSITIVE_INFINITY): boolean {
+    const known = this.#byKey.get(name) ?? []
+    return known.some(({ atMs, past }) => atMs < byMs && covers(past, dot))
   }
 
   #isOverwritten({ dot }: Version, left: Versions): boolean {

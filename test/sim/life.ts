@@ -85,10 +85,9 @@ class Life {
       driftPpmMax: parameters.driftPpmMax
     })
     this.#faults = new FaultInjector(this.#cluster, parameters)
-    const collected = new CollectedTombstones(parameters.mode)
-    this.#collected = collected
+    this.#collected = new CollectedTombstones(parameters.mode)
     this.#workload = new Workload({
-      collected,
+      collected: this.#collected,
       cluster: this.#cluster,
       parameters,
       violation: (invariant, detail, history) => this.#violate(invariant, detail, history),
@@ -105,7 +104,7 @@ class Life {
       disk.onHintGone = (row, before) => this.#checkHintGone(id, row, before)
       disk.onTombstoneGone = (...row) => {
         const { nowMs } = this.#cluster.time
-        for (const [name, text] of collected.note(nowMs, ...row))
+        for (const [name, text] of this.#collected.note(nowMs, ...row))
           this.#workload.histories.get(name)?.note(nowMs, text)
       }
     }
