@@ -77,19 +77,20 @@ export class ReadOperation {
   start(): void {
     const { local, peers, random, selfId } = this.#context
     const ringReplicas = replicasOf(this.#context, this.#key)
+    const isUp = (id: string) => id === selfId || peers.isUp(id)
+    const allUp = ringReplicas.every(isUp)
+    this.#replicas = inAskingOrder(ringReplicas, selfId, allUp ? anyReplica : isUp)
     try {
-      this.#quorum = resolveQuorum(this.#options.r, 'r', quorumContext(this.#context, ringReplicas))
+      const quorum = quorumContext(this.#context, this.#replicas)
+      this.#quorum = resolveQuorum(this.#options.r, 'r', quorum)
     } catch (thrown) {
       return this.#fail(AnnealError.from(thrown))
     }
-    const isUp = (id: string) => id === selfId || peers.isUp(id)
     this.#inPlace = []
     this.#standIns = null
     this.#isJudged = false
-    const allUp = ringReplicas.every(isUp)
     if (!allUp) for (const replica of ringReplicas) if (!isUp(replica)) this.#standIn(replica)
     const answers = (id: string) => isUp(id) || this.#nodeFor(id) !== id
-    this.#replicas = inAskingOrder(ringReplicas, selfId, allUp ? anyReplica : isUp)
     if (!canBeMet(this.#quorum, allUp ? anyReplica : answers)) {
       return this.#unavailable(ringReplicas.filter(answers).length, ringReplicas.length)
     }

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Node } from '../../server/node.ts'
+import { SimCluster } from './sim-cluster.ts'
+
+const settings = ['hints.enabled=false', 'repair.intervalMs=2000', 'tombstones.graceMs=1000']
+const put = { contentType: 'text/plain', meta: [], w: 'all' } as const
+
+async function startCluster(seed: number, more: readonly string[] = []): Promise<SimCluster> {
+  const cluster = new SimCluster({ seed, nodes: 3, settings: [...settings, ...more] })
+  assert.equal(await cluster.start(), true, 'the cluster gets ready')
+  return cluster
+}
+
+function nodesOf(cluster: SimCluster): Node[] {
+  return cluster.nodes.flatMap(({ node }) => (node === null ? [] : [node]))
+}
+
+async function stop(cluster: SimCluster): Promise<void> {
+  for (const node of cluster.nodes) await cluster.settle(node.stop())
+}
+
+describe('reads in a simulated cluster', () => {
+  it('begin with the node itself, whatever place the ring gives it', async () => {
+    const cluster = await startCluster(1, ['readRepair.mode=off'])
+    const [first] = nodesOf(cluster)
+    assert.ok(first)
+    await cluster.settle(first.data.put('bucket', 'key', { ...put, value: Buffer.from('value') }))
+    for (const asked of cluster.nodes) {
+      const others = cluster.nodes.filter((node) => node !== asked)
+      for (const other of others) other.pause()
+      assert.ok(asked.node)
+      const one = await cluster.settle(asked.node.data.get('bucket', 'key', { r: 1 }))
+      assert.deepEqual([one.answered, one.asked], [1, 1])
+      for (const other of others) other.resume()
+    }
+    await stop(cluster)
+  })
+})
