@@ -1,7 +1,7 @@
 import { AnnealError, DecodeError } from '../../core/errors.ts'
 import type { TimerHandle } from '../../core/ports.ts'
 import { noBytes } from '../../proto/wire-format.ts'
-import type { Conclusions } from '../../repair/arrival.ts'
+import type { Conclusion, Conclusions } from '../../repair/arrival.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import { decodeForeignObject } from '../../storage/object-codec.ts'
 import {
@@ -22,6 +22,7 @@ import {
   replicasOf,
   standInsFor
 } from './coordinator-context.ts'
+import type { Ghosts } from './ghost-check.ts'
 import { canBeMet, neededBy, type Quorum, resolveQuorum } from './quorum.ts'
 import type { ReadCoordinator, ReadOptions, ReadResult } from './read-coordinator.ts'
 import { type ReadAnswer, type ReadDecision, ReadTally } from './read-tally.ts'
@@ -52,10 +53,8 @@ export class ReadOperation {
   #epochRetries = 0
   #round = 0
   #settled = false
-  /** The other replicas have been asked about what was in doubt. */
-  #isJudged = false
-  /** Some version must not be passed on: the next exchange with its holder sets it aside. */
-  #hasGhosts = false
+  /** What the other replicas have concluded about what was in doubt; by dot. */
+  #conclusions: Map<string, Conclusion> | null = null
 
   constructor(
     coordinator: ReadCoordinator,
@@ -88,7 +87,7 @@ export class ReadOperation {
     }
     this.#inPlace = []
     this.#standIns = null
-    this.#isJudged = false
+    this.#conclusions = null
     if (!allUp) for (const replica of ringReplicas) if (!isUp(replica)) this.#standIn(replica)
     const answers = (id: string) => isUp(id) || this.#nodeFor(id) !== id
     if (!canBeMet(this.#quorum, allUp ? anyReplica : answers)) {
@@ -243,7 +242,7 @@ export class ReadOperation {
         )
       )
     }
-    if (!this.#isJudged && this.#settleGhosts()) return
+    if (this.#conclusions === null && this.#settleGhosts()) return
     const { policy } = this.#coordinator.options
     const { answered, asked, hinted } = this.#tally
     const result = { versions, answered, asked, hinted }
@@ -263,24 +262,34 @@ export class ReadOperation {
 
   /** Whether replicas that had some version have it no more, so that the others are asked before it is shown. */
   #settleGhosts(): boolean {
-    const { ghosts } = this.#coordinator.options
+    const found = this.#findGhosts()
+    if (found === null) return false
+    this.#judge(found).then(
+      (conclusions) => this.#judged(conclusions),
+      (error: unknown) => this.#fail(AnnealError.from(error))
+    )
+    return true
+  }
+
+  #findGhosts(): Ghosts | null {
     const { selfId, local } = this.#context
     const answers = this.#tally.differing()
-    if (answers.length === 0) return false
-    const found = ghosts.find(
+    if (answers.length === 0) return null
+    return this.#coordinator.options.ghosts.find(
       answers.map((answer) => {
         const own = answer.replica === selfId ? local.watermarkName(this.#key) : noBytes
         return { ...answer, watermark: answer.watermark ?? own }
       }),
       local.mode(this.#key)
     )
-    if (found === null) return false
-    this.#isJudged = true
-    ghosts.judge(this.#key, found).then(
-      (conclusions) => this.#judged(conclusions),
-      (error: unknown) => this.#fail(AnnealError.from(error))
-    )
-    return true
+  }
+
+  async #judge(found: Ghosts): Promise<Conclusions> {
+    const known = this.#conclusions ?? new Map<string, Conclusion>()
+    this.#conclusions = known
+    const conclusions = await this.#coordinator.options.ghosts.judge(this.#key, found)
+    for (const [dot, conclusion] of conclusions) known.set(dot, conclusion)
+    return conclusions
   }
 
   #judged(conclusions: Conclusions): void {
@@ -294,7 +303,6 @@ export class ReadOperation {
       )
     }
     const isHidden = ({ dot }: Version) => conclusions.get(formatDot(dot)) === 'quarantine'
-    this.#hasGhosts = [...conclusions.values()].includes('quarantine')
     this.#answer(this.#tally.mergedWithout(isHidden))
   }
 
@@ -310,14 +318,30 @@ export class ReadOperation {
 
   #repairStale(done: () => void): void {
     const { repair, policy, onStale } = this.#coordinator.options
-    if (this.#hasGhosts) return done()
     // Damage is no matter of policy: a replica that cannot read its row gives no answer until it has a copy.
     const isOff = policy.mode === 'off'
     if (isOff && !this.#tally.hasDamage) return done()
     const versions = this.#tally.merged()
     const stale = isOff ? this.#tally.damaged(versions) : this.#tally.stale(versions)
-    if (stale.length > 0) onStale(stale.length)
-    repair.repair(this.#key, versions, stale, done)
+    if (stale.length === 0) return done()
+    const push = (mayPass: boolean) => {
+      if (!mayPass) return done()
+      onStale(stale.length)
+      repair.repair(this.#key, versions, stale, done)
+    }
+    const found = this.#findGhosts()
+    if (found === null) return push(true)
+    this.#mayPassOn(found).then(push, () => push(false))
+  }
+
+  /**
+   * What nobody has judged yet may have come with an answer after the read was over, or with one that was not new enough
+   * for the reader. A ghost is not passed on: the next exchange with its holder sets it aside.
+   */
+  async #mayPassOn(found: Ghosts): Promise<boolean> {
+    const dots = found.versions.map(({ dot }) => formatDot(dot))
+    if (!dots.every((dot) => this.#conclusions?.has(dot))) await this.#judge(found)
+    return dots.every((dot) => this.#conclusions?.get(dot) === 'take')
   }
 
   #speculateLater(): void {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { keyOf } from '../../server/coordinator/coordinator-context.ts'
 import type { Node } from '../../server/node.ts'
 import { SimCluster } from './sim-cluster.ts'
 
 const settings = ['hints.enabled=false', 'repair.intervalMs=2000', 'tombstones.graceMs=1000']
 const put = { contentType: 'text/plain', meta: [], w: 'all' } as const
+const patienceMs = 120_000
 
 async function startCluster(seed: number, more: readonly string[] = []): Promise<SimCluster> {
   const cluster = new SimCluster({ seed, nodes: 3, settings: [...settings, ...more] })
@@ -34,6 +36,35 @@ describe('reads in a simulated cluster', () => {
       assert.deepEqual([one.answered, one.asked], [1, 1])
       for (const other of others) other.resume()
     }
+    await stop(cluster)
+  })
+
+  it('pass nothing on that all other replicas have let go, be the reader answered or not', async () => {
+    const cluster = await startCluster(2)
+    const [first, second, third] = nodesOf(cluster)
+    assert.ok(first && second && third)
+    const { context } = await cluster.settle(
+      first.data.put('bucket', 'key', { ...put, value: Buffer.from('value') })
+    )
+    const key = keyOf(Buffer.from('bucket'), Buffer.from('key'))
+    const before = third.store.read(key)
+    assert.ok(before)
+    const seen = await cluster.settle(first.data.delete('bucket', 'key', { context }))
+    const allGone = () => nodesOf(cluster).every(({ store }) => store.read(key) === null)
+    assert.equal(await cluster.time.runUntil(allGone, patienceMs), true, 'the tombstone goes')
+    // A row that rotted into what it was before, which no checksum shows.
+    third.store.mutate(key, () => ({
+      next: { versions: before.versions, mintActor: null },
+      result: null
+    }))
+    const read = first.data.get('bucket', 'key', { r: 1, context: seen.context })
+    const answers = await cluster.settle(Promise.allSettled([read]))
+    for (const answer of answers) {
+      if (answer.status === 'fulfilled') assert.equal(answer.value.state, 'none')
+    }
+    await cluster.time.advance(1000)
+    assert.equal(first.store.read(key), null)
+    assert.equal(second.store.read(key), null)
     await stop(cluster)
   })
 })
