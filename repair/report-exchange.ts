@@ -3,6 +3,7 @@ import { DecodeError } from '../core/errors.ts'
 import type { RandomSource, TimerHandle, Timers } from '../core/ports.ts'
 import type { Reported, ReportRequest } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
+import type { FirstHearing } from './first-hearing.ts'
 import { type OwnIncarnations, reportOnRemoved, reportOnSelf } from './report-table.ts'
 import { decodeTable, encodeTable } from './report-table-codec.ts'
 import {
@@ -16,6 +17,7 @@ import type { Watermarks } from './watermarks.ts'
 
 export interface ReportExchangeOptions {
   readonly watermarks: Watermarks
+  readonly hearing: FirstHearing
   readonly partitions: number
   /** What this node can vouch for at this moment; every counter up to the one it names is staged. */
   readonly own: () => OwnIncarnations
@@ -44,6 +46,8 @@ export interface Refreshed {
 }
 
 const lookEveryMs = 1000
+// While somebody who is up has not been heard since this node started: reads wait for it.
+const lookEveryMsAtFirst = 200
 const refreshEveryLooks = 30
 const nameBytes = 8
 const wantedAtOnceMax = 16
@@ -72,7 +76,7 @@ export class ReportExchange {
         this.#look()
         this.start()
       },
-      lookEveryMs * (0.75 + random.fraction() / 2)
+      (this.#isAnyDue() ? lookEveryMsAtFirst : lookEveryMs) * (0.75 + random.fraction() / 2)
     )
   }
 
@@ -104,12 +108,11 @@ export class ReportExchange {
       const { settled, settledName } = encodeTable(watermarks.table)
       const lacksSome = !settledName.equals(answer.settledName)
       if (lacksSome) await this.#ask(peer, { ...this.#compose(peer, noBytes), settled })
-      await this.#hear(peer, answer.watermarks)
+      if (await this.#hear(peer, answer.watermarks)) this.#heard.add(peer)
     } catch (thrown) {
       if (!(thrown instanceof DecodeError)) throw thrown
       return false
     }
-    this.#heard.add(peer)
     return true
   }
 
@@ -129,6 +132,11 @@ export class ReportExchange {
       watermarks: this.#namesFor(peer),
       content: this.#contentOf(request.wanted)
     }
+  }
+
+  #isAnyDue(): boolean {
+    const { members, isUp, hearing } = this.#options
+    return members().others.some((peer) => isUp(peer) && !hearing.hasHeard(peer))
   }
 
   #look(): void {
@@ -183,22 +191,28 @@ export class ReportExchange {
     return writer.varint(run).bytes(last).finish()
   }
 
-  /** Takes note of the watermarks that a peer names, asking for those that are not known here. */
-  async #hear(peer: string, names: Uint8Array): Promise<void> {
-    const { watermarks, isShared } = this.#options
+  /** Takes note of the watermarks that a peer names, asking for those that are not known here. False: not of all. */
+  async #hear(peer: string, names: Uint8Array): Promise<boolean> {
+    const { watermarks, isShared, hearing } = this.#options
     let asked = 0
+    let isComplete = names.length > 0
     for (const [name, partitions] of decodeNames(names, this.#options.partitions)) {
       let vector = watermarks.vectorNamed(name)
       if (vector === null && asked++ < wantedAtOnceMax) {
         const answer = await this.#ask(peer, this.#compose(peer, Buffer.from(name, 'hex')))
-        if (answer === null || this.#closed) return
+        if (answer === null || this.#closed) return false
         if (nameOf(answer.content) === name) vector = decodeWatermark(answer.content)
       }
-      if (vector === null) continue
+      if (vector === null) {
+        isComplete = false
+        continue
+      }
       for (const partition of partitions) {
         if (isShared(partition, peer)) watermarks.hear(partition, vector)
       }
     }
+    if (isComplete) hearing.heard(peer)
+    return isComplete
   }
 
   #contentOf(wanted: Uint8Array): Uint8Array {

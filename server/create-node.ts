@@ -92,6 +92,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
       isUp: (id) => peers.isUp(id),
       request: (...request) => peers.request(...request)
     },
+    isReachable: (id) => peers.isUp(id) || peers.awaited.includes(id),
     modeOf,
     checkRows: async (key) => {
       const { partition, leaf } = trees.leafOf(key)
@@ -145,6 +146,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
       log,
       keys,
       handle: (request, origin, respond) => service.handle(request, origin, respond),
+      onUp: (id) => void reports.exchangeWith(id),
       acceptsWrites: () => writesRefused() === null
     },
     cluster
@@ -191,7 +193,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     cluster,
     store,
     peers,
-    watermarks: arriving.watermarks,
+    ...arriving,
     hinted: (incarnations) => handoff.store.ownDotsByPartition(incarnations),
     timers,
     random

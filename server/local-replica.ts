@@ -46,9 +46,14 @@ export class LocalReplica {
     }
   }
 
-  /** Whether this node must not answer reads of the key: see `Watermarks.isBehind`. */
-  isBehind(key: ObjectKey): boolean {
-    return this.#options.reception.isBehind(key)
+  /** Whether this node must not answer reads of the key, here of the node `asking`: see `Reception.isBehind`. */
+  isBehind(key: ObjectKey, asking: string | null = null): boolean {
+    return this.#options.reception.isBehind(key, asking)
+  }
+
+  /** What a read of the key waits for, soon after the start; nearly always null. */
+  hearing(key: ObjectKey, asking: string | null = null): Promise<void> | null {
+    return this.#options.reception.hearing(key, asking)
   }
 
   /** 8 bytes; empty where nothing is proven in the key's partition. */

@@ -1,4 +1,5 @@
 import type { Clock, Log, Timers } from '../core/ports.ts'
+import { FirstHearing } from '../repair/first-hearing.ts'
 import { WatermarkFacts } from '../repair/watermark-facts.ts'
 import { openWatermarks } from '../repair/watermark-journal.ts'
 import type { Watermarks } from '../repair/watermarks.ts'
@@ -21,6 +22,8 @@ export interface ReceptionParts {
   readonly log: Log
   readonly ring: () => Ring
   readonly peers: Pick<PeerRequests, 'isUp' | 'request'>
+  /** Up, or not tried yet. */
+  readonly isReachable: (id: string) => boolean
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly checkRows: (key: ObjectKey) => Promise<void>
   /** The watermarks of these partitions have changed. */
@@ -32,6 +35,7 @@ export interface OpenedReception {
   readonly reception: Reception
   readonly consultation: Consultation
   readonly watermarks: Watermarks
+  readonly hearing: FirstHearing
   readonly facts: WatermarkFacts
   readonly quarantine: QuarantineStore
 }
@@ -44,10 +48,13 @@ const consultationsInFlightMax = 256
 export async function openReception(parts: ReceptionParts): Promise<OpenedReception> {
   const { selfId, store, clock, timers, log, ring, peers, modeOf, checkRows, onWatermarks } = parts
   const { partitions } = ring()
+  const replicasOf = (partition: number) => ring().replicas(partition)
+  const { isReachable } = parts
+  const hearing = new FirstHearing({ selfId, replicasOf, isReachable, timers })
   const watermarks = await openWatermarks({
     selfId,
     partitions,
-    replicasOf: (partition) => ring().replicas(partition),
+    replicasOf,
     store: new WatermarkStore(store, partitions),
     timers,
     log,
@@ -58,7 +65,7 @@ export async function openReception(parts: ReceptionParts): Promise<OpenedRecept
   const consultation = new Consultation({
     selfId,
     peers,
-    replicasOf: (key) => ring().replicas(partitionOf(key.token, partitions)),
+    replicasOf: (key) => replicasOf(partitionOf(key.token, partitions)),
     timeoutMs: consultTimeoutMs,
     inFlightMax: consultationsInFlightMax
   })
@@ -68,10 +75,12 @@ export async function openReception(parts: ReceptionParts): Promise<OpenedRecept
     log,
     partitions,
     watermarks,
+    hearing,
     quarantine,
     consultation,
     modeOf,
     checkRows
   })
-  return { reception, consultation, watermarks, facts: new WatermarkFacts(watermarks), quarantine }
+  const facts = new WatermarkFacts(watermarks)
+  return { reception, consultation, watermarks, hearing, facts, quarantine }
 }

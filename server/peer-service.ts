@@ -16,6 +16,7 @@ import type {
   Surveyed
 } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
+import type { ObjectKey } from '../storage/keys.ts'
 import { decodeForeignObject, encodeObject } from '../storage/object-codec.ts'
 import { DamagedRowError } from '../storage/store.ts'
 import { encodeVector } from '../storage/version-vector.ts'
@@ -85,9 +86,8 @@ export class PeerService {
     }
     switch (request.kind) {
       case 'read':
-        return respond(
-          request.standIn ? this.#standIn(request, origin) : this.#read(request, origin)
-        )
+        if (request.standIn) return respond(this.#standIn(request, origin))
+        return this.#readWhenHeard(request, origin, respond)
       case 'replicate':
         return this.#replicate(request, origin, respond)
       case 'storeHint':
@@ -124,7 +124,20 @@ export class PeerService {
     )
   }
 
-  #read({ bucket, key, objectHash }: ReadRequest, { channel }: RequestOrigin): Response {
+  #readWhenHeard(request: ReadRequest, origin: RequestOrigin, respond: Respond): void {
+    const objectKey = keyOf(request.bucket, request.key)
+    const heard = this.#options.local.hearing(objectKey, origin.nodeId)
+    if (heard === null) return respond(this.#read(request, objectKey, origin))
+    heard
+      .then(() => respond(this.#read(request, objectKey, origin)))
+      .catch((error: unknown) => respond(this.#failure(request, origin, error)))
+  }
+
+  #read(
+    { objectHash }: ReadRequest,
+    objectKey: ObjectKey,
+    { channel, nodeId }: RequestOrigin
+  ): Response {
     const { local } = this.#options
     const reply = {
       kind: 'readReply',
@@ -134,8 +147,7 @@ export class PeerService {
       damaged: false,
       watermark: noBytes
     } as const
-    const objectKey = keyOf(bucket, key)
-    if (local.isBehind(objectKey)) throw isBehind()
+    if (local.isBehind(objectKey, nodeId)) throw isBehind()
     try {
       const row = local.row(objectKey)
       if (row === null) return { ...reply, watermark: local.watermarkName(objectKey) }

@@ -8,6 +8,7 @@ import {
   type Opinion,
   opinionOn
 } from '../repair/arrival.ts'
+import type { FirstHearing } from '../repair/first-hearing.ts'
 import { nameOfWatermark, type WatermarkVector } from '../repair/watermark-vector.ts'
 import type { Watermarks } from '../repair/watermarks.ts'
 import { partitionOf } from '../ring/token.ts'
@@ -41,6 +42,7 @@ export interface ReceptionOptions {
   readonly log: Log
   readonly partitions: number
   readonly watermarks: Watermarks
+  readonly hearing: FirstHearing
   readonly quarantine: QuarantineStore
   readonly consultation: Consultation
   readonly modeOf: (key: ObjectKey) => ConflictMode
@@ -101,12 +103,23 @@ export class Reception {
     return taken
   }
 
-  /** Whether this node's data directory is older than what its peers have proven: then it answers no reads. */
-  isBehind(key: ObjectKey): boolean {
-    const { watermarks, partitions } = this.#options
-    return (
-      watermarks.partitionsBehind > 0 && watermarks.isBehind(partitionOf(key.token, partitions))
-    )
+  /**
+   * Whether this node's data directory is older than what its peers have proven, or may be, since some of them have not
+   * been heard yet: then it answers no reads.
+   */
+  isBehind(key: ObjectKey, asking: string | null = null): boolean {
+    return this.#isBehind(partitionOf(key.token, this.#options.partitions), asking)
+  }
+
+  /** What reads of the key wait for: see `FirstHearing.settled`. */
+  hearing(key: ObjectKey, asking: string | null = null): Promise<void> | null {
+    const { hearing, partitions } = this.#options
+    return hearing.settled(partitionOf(key.token, partitions), asking)
+  }
+
+  #isBehind(partition: number, asking: string | null): boolean {
+    const { watermarks, hearing } = this.#options
+    return watermarks.isBehind(partition) || hearing.isDue(partition, asking)
   }
 
   /** 8 bytes that name the watermark of the key's partition; empty where there is none. */
@@ -138,7 +151,7 @@ export class Reception {
     const watermark = watermarks.vector(partition)
     try {
       const held = store.read(key)?.versions ?? []
-      const behind = watermarks.isBehind(partition)
+      const behind = this.#isBehind(partition, null)
       return { floor, opinions: dots.map((dot) => opinionOn(dot, held, watermark, behind)) }
     } catch (thrown) {
       // Whoever cannot read its row knows neither what it has nor what it lacks.

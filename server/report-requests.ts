@@ -1,4 +1,5 @@
 import type { RandomSource, Timers } from '../core/ports.ts'
+import type { FirstHearing } from '../repair/first-hearing.ts'
 import { ReportExchange } from '../repair/report-exchange.ts'
 import type { HintedDots } from '../repair/report-table.ts'
 import type { Watermarks } from '../repair/watermarks.ts'
@@ -13,6 +14,7 @@ export interface ReportRequestsOptions {
   readonly store: Store
   readonly peers: PeerRequests
   readonly watermarks: Watermarks
+  readonly hearing: FirstHearing
   /** See `OwnIncarnations.hinted`. */
   readonly hinted: (incarnations: ReadonlySet<Incarnation>) => HintedDots | null
   readonly timers: Timers
@@ -23,10 +25,11 @@ const timeoutMs = 3000
 
 /** The exchange of reports over the peer links. */
 export function createReportExchange(options: ReportRequestsOptions): ReportExchange {
-  const { selfId, cluster, store, peers, watermarks, hinted, timers, random } = options
+  const { selfId, cluster, store, peers, watermarks, hearing, hinted, timers, random } = options
   const isHeldBy = (partition: number, id: string) => cluster.ring.replicas(partition).includes(id)
   return new ReportExchange({
     watermarks,
+    hearing,
     partitions: cluster.ring.partitions,
     own: () => {
       const { incarnation, counter, ended } = store.minter

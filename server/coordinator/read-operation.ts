@@ -122,8 +122,14 @@ export class ReadOperation {
     const { selfId, local } = this.#context
     const round = this.#round
     if (replicas.includes(selfId)) {
-      this.#own = this.#readLocal(local)
-      this.#add(selfId, this.#own)
+      const heard = local.hearing(this.#key)
+      if (heard === null) this.#readOwn()
+      else {
+        this.#speculateLater()
+        void heard.then(() => {
+          if (round === this.#round) this.#readOwn()
+        })
+      }
     }
     for (const replica of replicas) {
       if (replica === selfId || round !== this.#round) continue
@@ -144,9 +150,15 @@ export class ReadOperation {
     }
   }
 
-  #readLocal(local: CoordinatorContext['local']): ReadAnswer {
+  #readOwn(): void {
+    const { selfId } = this.#context
+    this.#own = this.#readLocal()
+    this.#add(selfId, this.#own)
+  }
+
+  #readLocal(): ReadAnswer {
     try {
-      return local.read(this.#key)
+      return this.#context.local.read(this.#key)
     } catch (thrown) {
       // The store has failed: this node is about to stop, and the other replicas answer.
       if (thrown instanceof AnnealError) return { kind: 'failed', unknown: false }

@@ -30,6 +30,8 @@ export interface PeersOptions {
   readonly log: Log
   readonly keys: ClusterKeys
   readonly handle: RequestHandler
+  /** The node can be asked from now on. */
+  readonly onUp: (id: string) => void
   /** Whether this node takes writes at the moment; told to the others with every heartbeat. */
   readonly acceptsWrites: () => boolean
 }
@@ -298,7 +300,10 @@ export class Peers implements PeerRequests {
     this.#detector.heard(id, clock.monotonic())
     log.info({ peer: id, address: link.address }, 'peer is up')
     // What the two learn from each other, they pass on by themselves; a seed may turn out to be a known member.
-    this.#gossip(links, () => this.#dialWanted())
+    this.#gossip(links, () => {
+      this.#dialWanted()
+      this.#options.onUp(id)
+    })
   }
 
   #linkDown(links: PeerLinks, reason: string): void {

@@ -18,6 +18,7 @@ import {
   incarnationOf
 } from '../../storage/version-vector.ts'
 import { WatermarkStore } from '../../storage/watermark-store.ts'
+import { nobodyReachable } from '../repair/open-replica.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { type DiskImage, SimulatedDisk } from './simulated-disk.ts'
 
@@ -250,6 +251,7 @@ async function openSession(id: string, life: ProvingLife, image: DiskImage): Pro
     log: silent,
     partitions: 1,
     watermarks: life.rules.checkWatermarkOnArrival ? watermarks : unwatched(watermarks),
+    hearing: nobodyReachable,
     quarantine,
     consultation: consultationOf(id, life),
     modeOf: () => life.mode

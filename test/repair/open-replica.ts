@@ -1,4 +1,5 @@
 import type { Opinion } from '../../repair/arrival.ts'
+import { FirstHearing } from '../../repair/first-hearing.ts'
 import { openWatermarks } from '../../repair/watermark-journal.ts'
 import { encodeWatermark, type WatermarkVector } from '../../repair/watermark-vector.ts'
 import type { Watermarks } from '../../repair/watermarks.ts'
@@ -22,6 +23,14 @@ export interface OpenedReplica {
   readonly asked: string[]
   readonly settle: () => Promise<void>
 }
+
+/** Of a replica that has not come back from anywhere. */
+export const nobodyReachable = new FirstHearing({
+  selfId: 'n1',
+  replicasOf: () => [],
+  isReachable: () => false,
+  timers: { set: () => ({}), clear() {}, atEndOfTurn: queueMicrotask }
+})
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -69,6 +78,7 @@ export async function openReplica(
     log: silent,
     partitions: 1,
     watermarks,
+    hearing: nobodyReachable,
     quarantine,
     consultation,
     modeOf: () => 'siblings',

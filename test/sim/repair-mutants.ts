@@ -240,6 +240,22 @@ export const repairMutants: readonly Mutant[] = [
     ]
   },
   {
+    name: 'reads-before-hearing',
+    rule: 'A node that has come back answers no reads before it has heard the watermarks of those it can reach.',
+    edits: [
+      {
+        file: 'repair/first-hearing.ts',
+        find: 'if (id === selfId || this.#heard.has(id)) continue',
+        replace: 'if (id === selfId || id !== asking) continue'
+      },
+      {
+        file: 'repair/first-hearing.ts',
+        find: 'if (id === asking || isReachable(id)) return true',
+        replace: 'if (id === asking && isReachable(id)) return false'
+      }
+    ]
+  },
+  {
     name: 'repair-overwrites',
     rule: 'What an exchange brings is merged, never put in the place of what is held.',
     edits: [

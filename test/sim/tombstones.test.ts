@@ -81,6 +81,35 @@ describe('tombstones in a simulated cluster', () => {
     for (const node of cluster.nodes) await cluster.settle(node.stop())
   })
 
+  it('bury also what a node with an old disk is asked for as soon as it is there', async () => {
+    const cluster = await startCluster(3)
+    await writeAll(cluster)
+    const [, , third] = cluster.nodes
+    const before = third?.disk.copy()
+    assert.ok(third && before)
+    await deleteAll(cluster)
+    assert.equal(await cluster.time.runUntil(() => allCollected(cluster), patienceMs), true)
+    await cluster.settle(third.stop())
+    third.replaceDisk(before)
+    void third.start()
+    assert.equal(await cluster.time.runUntil(() => third.node !== null, 60_000), true)
+    const shown: string[] = []
+    for (const key of Array.from({ length: 40 }, () => keys).flat()) {
+      const reads = [2, 0].map((index) => nodeOf(cluster, index).data.get('bucket', key, { r: 1 }))
+      const answers = await cluster.settle(Promise.allSettled(reads))
+      for (const answer of answers) {
+        shown.push(answer.status === 'fulfilled' ? answer.value.state : 'no answer')
+      }
+      await cluster.time.advance(10)
+    }
+    assert.deepEqual(
+      [...new Set(shown)].filter((state) => state !== 'no answer'),
+      ['none']
+    )
+    assert.equal(shown.at(-2), 'none', 'it answers in the end')
+    for (const node of cluster.nodes) await cluster.settle(node.stop())
+  })
+
   it('bring nothing back where a disk from before the delete returns', async () => {
     const cluster = await startCluster(2)
     await writeAll(cluster)
