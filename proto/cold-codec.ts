@@ -93,17 +93,17 @@ export function encodeColdBody(body: ColdBody): Uint8Array {
       return toBinary(ConsultedSchema, create(ConsultedSchema, { opinions, watermark }))
     }
     case 'report': {
-      const { live, settledName, settled, watermarks, wanted } = body
+      const { live, settledName, settled, watermarks, wanted, about } = body
       return toBinary(
         ReportSchema,
-        create(ReportSchema, { live, settledName, settled, watermarks, wanted })
+        create(ReportSchema, { live, settledName, settled, watermarks, wanted, about })
       )
     }
     case 'reported': {
-      const { live, settledName, settled, watermarks, content } = body
+      const { live, settledName, settled, watermarks, content, hinted } = body
       return toBinary(
         ReportedSchema,
-        create(ReportedSchema, { live, settledName, settled, watermarks, content })
+        create(ReportedSchema, { live, settledName, settled, watermarks, content, hinted })
       )
     }
     case 'survey':
@@ -162,12 +162,18 @@ function decodeBody(kind: ColdBody['kind'], bytes: Uint8Array): Request | Respon
       return { kind, opinions, watermark }
     }
     case 'report': {
-      const { live, settledName, settled, watermarks, wanted } = fromBinary(ReportSchema, bytes)
-      return { kind, live, settledName, settled, watermarks, wanted }
+      const { live, settledName, settled, watermarks, wanted, about } = fromBinary(
+        ReportSchema,
+        bytes
+      )
+      return { kind, live, settledName, settled, watermarks, wanted, about }
     }
     case 'reported': {
-      const { live, settledName, settled, watermarks, content } = fromBinary(ReportedSchema, bytes)
-      return { kind, live, settledName, settled, watermarks, content }
+      const { live, settledName, settled, watermarks, content, hinted } = fromBinary(
+        ReportedSchema,
+        bytes
+      )
+      return { kind, live, settledName, settled, watermarks, content, hinted }
     }
     case 'survey':
       fromBinary(SurveySchema, bytes)

@@ -196,6 +196,7 @@ export interface ReportRequest {
   readonly settled: Uint8Array
   readonly watermarks: Uint8Array
   readonly wanted: Uint8Array
+  readonly about: Uint8Array
 }
 
 export interface Reported {
@@ -205,6 +206,7 @@ export interface Reported {
   readonly settled: Uint8Array
   readonly watermarks: Uint8Array
   readonly content: Uint8Array
+  readonly hinted: Uint8Array
 }
 
 /** How is the member, and whom does it see? For people who look at the cluster. */

@@ -3,8 +3,25 @@ import { DecodeError } from '../core/errors.ts'
 import type { RandomSource, TimerHandle, Timers } from '../core/ports.ts'
 import type { Reported, ReportRequest } from '../proto/frames.ts'
 import { noBytes } from '../proto/wire-format.ts'
+import type { Incarnation } from '../storage/version-vector.ts'
 import type { FirstHearing } from './first-hearing.ts'
-import { type OwnIncarnations, reportOnRemoved, reportOnSelf } from './report-table.ts'
+import {
+  aboutMax,
+  decodeAbout,
+  decodeHintedDots,
+  encodeAbout,
+  encodeHintedDots
+} from './hinted-dots-codec.ts'
+import { type HintsElsewhere, meetHintedDots } from './hints-elsewhere.ts'
+import {
+  ended,
+  type HintedDots,
+  isSettled,
+  type OwnIncarnations,
+  reportOnRemoved,
+  reportOnSelf,
+  type Unsettled
+} from './report-table.ts'
 import { decodeTable, encodeTable } from './report-table-codec.ts'
 import {
   decodeWatermark,
@@ -21,6 +38,9 @@ export interface ReportExchangeOptions {
   readonly partitions: number
   /** What this node can vouch for at this moment; every counter up to the one it names is staged. */
   readonly own: () => OwnIncarnations
+  /** What this node's hints hold of each of these incarnations; null: not known yet. */
+  readonly hinted: (incarnations: ReadonlySet<Incarnation>) => HintedDots | null
+  readonly elsewhere: HintsElsewhere
   /** The other members of the ring, and those that were removed from it. */
   readonly members: () => {
     readonly others: readonly string[]
@@ -101,10 +121,12 @@ export class ReportExchange {
     if (this.#closed || !this.#options.isUp(peer)) return false
     const { watermarks } = this.#options
     this.#reportOnSelf()
-    const answer = await this.#ask(peer, this.#compose(peer, noBytes))
+    const answer = await this.#askAboutHints(peer)
     if (answer === null || this.#closed) return false
     try {
       watermarks.learnReports(decodeTable(answer))
+      // What the peer has said of its hints may let this node vouch for more.
+      this.#reportOnSelf()
       const { settled, settledName } = encodeTable(watermarks.table)
       const lacksSome = !settledName.equals(answer.settledName)
       if (lacksSome) await this.#ask(peer, { ...this.#compose(peer, noBytes), settled })
@@ -119,6 +141,7 @@ export class ReportExchange {
   /** Errors: DecodeError for what no node sends. */
   answer(request: ReportRequest, peer: string): Reported {
     const { watermarks } = this.#options
+    const about = decodeAbout(request.about)
     this.#reportOnSelf()
     watermarks.learnReports(decodeTable(request))
     void this.#hear(peer, request.watermarks).catch(() => {})
@@ -130,7 +153,8 @@ export class ReportExchange {
       settledName,
       settled: isSame ? noBytes : settled,
       watermarks: this.#namesFor(peer),
-      content: this.#contentOf(request.wanted)
+      content: this.#contentOf(request.wanted),
+      hinted: about.size === 0 ? noBytes : encodeHintedDots(this.#options.hinted(about))
     }
   }
 
@@ -151,16 +175,64 @@ export class ReportExchange {
 
   #reportOnSelf(): void {
     const { watermarks, own, members } = this.#options
-    watermarks.learnReports(reportOnSelf(own(), watermarks.table))
-    for (const id of members().removed)
-      watermarks.learnReports(reportOnRemoved(id, watermarks.table))
+    const { others, removed } = members()
+    const unsettled = this.#unsettled(others)
+    watermarks.learnReports(reportOnSelf(own(), unsettled, watermarks.table))
+    for (const id of removed)
+      watermarks.learnReports(reportOnRemoved(id, unsettled, watermarks.table))
+  }
+
+  #unsettled(others: readonly string[]): Unsettled {
+    const { elsewhere, hinted } = this.#options
+    return {
+      hinted: (incarnations) => {
+        const here = hinted(incarnations)
+        return here === null ? null : meetHintedDots(here, elsewhere.least(incarnations, others))
+      },
+      settledUpTo: (incarnation, upTo) => {
+        // Of what the present incarnation hands to others this node keeps count itself.
+        const isKnown = upTo !== ended || elsewhere.isKnownOf(incarnation, others)
+        return isKnown ? elsewhere.settledUpTo(incarnation, upTo) : 0
+      }
+    }
+  }
+
+  /** The incarnations whose hints this node has to ask for: its own, and those of members that cannot ask any more. */
+  #incarnationsToAskAbout(): Incarnation[] {
+    const { watermarks, own, members } = this.#options
+    const { member, present } = own()
+    const { removed } = members()
+    const found = [present]
+    for (const [incarnation, report] of watermarks.table) {
+      if (found.length === aboutMax) break
+      const isAsked = report.member === member || removed.includes(report.member)
+      if (isAsked && incarnation !== present && !isSettled(report)) found.push(incarnation)
+    }
+    return found
+  }
+
+  async #askAboutHints(peer: string): Promise<Reported | null> {
+    const incarnations = this.#incarnationsToAskAbout()
+    const answered = this.#options.elsewhere.ask(peer, incarnations)
+    const about = answered === null ? noBytes : encodeAbout(incarnations)
+    const answer = await this.#ask(peer, { ...this.#compose(peer, noBytes), about })
+    answered?.(answer === null ? null : hintedOf(answer))
+    return answer
   }
 
   #compose(peer: string, wanted: Uint8Array): ReportRequest {
     const { live, settledName } = encodeTable(this.#options.watermarks.table)
     // Whoever fetches names nothing itself, so that two sides do not go on asking each other back.
     const watermarks = wanted.length > 0 ? noBytes : this.#namesFor(peer)
-    return { kind: 'report', live, settledName, settled: noBytes, watermarks, wanted }
+    return {
+      kind: 'report',
+      live,
+      settledName,
+      settled: noBytes,
+      watermarks,
+      wanted,
+      about: noBytes
+    }
   }
 
   #ask(peer: string, body: ReportRequest): Promise<Reported | null> {
@@ -219,6 +291,16 @@ export class ReportExchange {
     if (wanted.length !== nameBytes) return noBytes
     const vector = this.#options.watermarks.vectorNamed(toHex(wanted))
     return vector === null ? noBytes : encodeWatermark(vector)
+  }
+}
+
+/** What makes no sense tells nothing of the hints. */
+function hintedOf({ hinted }: Reported): HintedDots | null {
+  try {
+    return decodeHintedDots(hinted)
+  } catch (thrown) {
+    if (!(thrown instanceof DecodeError)) throw thrown
+    return null
   }
 }
 

@@ -3,12 +3,14 @@ import { DecodeError } from '../core/errors.ts'
 import { vectorEntriesMax } from '../core/limits.ts'
 import { partitionsMax } from '../ring/token.ts'
 import { type Incarnation, incarnationLength } from '../storage/version-vector.ts'
-import { ended, type IncarnationReport, lowerNowhere, type ReportTable } from './report-table.ts'
+import {
+  ended,
+  type IncarnationReport,
+  isSettled,
+  lowerNowhere,
+  type ReportTable
+} from './report-table.ts'
 import { type ContentName, nameOf } from './watermark-vector.ts'
-
-function isSettled({ upTo, lower }: IncarnationReport): boolean {
-  return upTo === ended && lower.size === 0
-}
 
 /** The table in two parts: `live` changes all the time, `settled` (incarnations at infinity) only with restarts. */
 export interface TableParts {

@@ -3,8 +3,8 @@ import type { WatermarkVector } from './watermark-vector.ts'
 
 /**
  * What a member vouches for of one of its incarnations: every write with a counter up to `upTo` lies in the rows of some
- * replica, or has been overwritten there. Where the member's own hints still hold such a write the partition has a
- * lower number of its own. Infinity: the incarnation mints no more.
+ * replica, or has been overwritten there. Where hints still hold such a write the partition has a lower number of its
+ * own. Infinity: the incarnation mints no more.
  */
 export interface IncarnationReport {
   readonly member: string
@@ -37,36 +37,74 @@ export interface OwnIncarnations {
   readonly counter: number
   /** Incarnations that this node remembers to have ended. */
   readonly ended: readonly Incarnation[]
-  /** The least counter that this node's hints hold of each of these incarnations, by partition; null: not known yet. */
-  readonly hinted: (incarnations: ReadonlySet<Incarnation>) => HintedDots | null
 }
 
+/** The least counters of some incarnations that hints hold, by partition. */
 export type HintedDots = ReadonlyMap<number, ReadonlyMap<Incarnation, number>>
+
+/** What is known of where writes lie that have not come to stay on a row. */
+export interface Unsettled {
+  /** What hints hold of each of these incarnations, on this node and elsewhere; null: not known yet. */
+  hinted(incarnations: ReadonlySet<Incarnation>): HintedDots | null
+  /**
+   * Up to where every write of the incarnation has found its places, of those with counters up to `upTo`; 0 where that
+   * is not known yet.
+   */
+  settledUpTo(incarnation: Incarnation, upTo: number): number
+}
 
 /**
  * The member's report on itself. What others know to be an incarnation of this member has ended too, even if this node
  * has lost all memory of it: one data directory mints at a time. `known` is the table so far.
  */
-export function reportOnSelf(own: OwnIncarnations, known: ReportTable): ReportTable {
+export function reportOnSelf(
+  own: OwnIncarnations,
+  unsettled: Unsettled,
+  known: ReportTable
+): ReportTable {
   const { member, present, counter } = own
-  const table = new Map<Incarnation, IncarnationReport>()
-  const all = new Set(own.ended)
-  for (const [incarnation, report] of known) if (report.member === member) all.add(incarnation)
-  all.add(present)
-  const hinted = own.hinted(all)
-  for (const incarnation of all) {
-    const upTo = hinted === null ? 0 : incarnation === present ? counter : ended
-    table.set(incarnation, { member, upTo, lower: lowerOf(incarnation, upTo, hinted) })
+  const minted = new Map([[present, counter]])
+  for (const incarnation of own.ended) minted.set(incarnation, ended)
+  for (const [incarnation, report] of known) {
+    if (report.member === member && incarnation !== present) minted.set(incarnation, ended)
   }
-  return table
+  return reportOn(member, minted, unsettled, known)
 }
 
-/** A removed member mints no more, and its hints are gone with it. */
-export function reportOnRemoved(member: string, known: ReportTable): ReportTable {
+/** A removed member mints no more, and its own hints are gone with it. */
+export function reportOnRemoved(
+  member: string,
+  unsettled: Unsettled,
+  known: ReportTable
+): ReportTable {
+  const minted = new Map<Incarnation, number>()
+  for (const [incarnation, report] of known)
+    if (report.member === member) minted.set(incarnation, ended)
+  return reportOn(member, minted, unsettled, known)
+}
+
+/** Whether nothing more can be said of an incarnation. */
+export function isSettled({ upTo, lower }: IncarnationReport): boolean {
+  return upTo === ended && lower.size === 0
+}
+
+/** `minted`: the counter up to which each incarnation has minted. */
+function reportOn(
+  member: string,
+  minted: Map<Incarnation, number>,
+  unsettled: Unsettled,
+  known: ReportTable
+): ReportTable {
+  for (const incarnation of minted.keys()) {
+    const report = known.get(incarnation)
+    if (report !== undefined && isSettled(report)) minted.delete(incarnation)
+  }
   const table = new Map<Incarnation, IncarnationReport>()
-  for (const [incarnation, report] of known) {
-    if (report.member === member)
-      table.set(incarnation, { member, upTo: ended, lower: lowerNowhere })
+  if (minted.size === 0) return table
+  const hinted = unsettled.hinted(new Set(minted.keys()))
+  for (const [incarnation, counter] of minted) {
+    const upTo = hinted === null ? 0 : unsettled.settledUpTo(incarnation, counter)
+    table.set(incarnation, { member, upTo, lower: lowerOf(incarnation, upTo, hinted) })
   }
   return table
 }

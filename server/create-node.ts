@@ -159,6 +159,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     peers,
     local,
     hints: handoff.local,
+    elsewhere: handoff.elsewhere,
     clock,
     timers,
     random,
@@ -195,6 +196,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     peers,
     ...arriving,
     hinted: (incarnations) => handoff.store.ownDotsByPartition(incarnations),
+    elsewhere: handoff.elsewhere,
     timers,
     random
   })

@@ -2,6 +2,7 @@ import { AnnealError } from '../core/errors.ts'
 import type { Clock, Log, RandomSource, Timers } from '../core/ports.ts'
 import type { DeliveryVerdict } from '../repair/delivery-pace.ts'
 import { type DeliveryOutcome, HintDelivery } from '../repair/hint-delivery.ts'
+import { HintsElsewhere } from '../repair/hints-elsewhere.ts'
 import { partitionOf } from '../ring/token.ts'
 import { HintStore } from '../storage/hint-store.ts'
 import type { ObjectKey } from '../storage/keys.ts'
@@ -47,6 +48,7 @@ export interface HintedHandoff {
   readonly store: HintStore
   /** Null where nothing new is kept; what was kept before is delivered all the same. */
   readonly local: LocalHints | null
+  readonly elsewhere: HintsElsewhere
   readonly delivery: HintDelivery
 }
 
@@ -73,7 +75,12 @@ export async function createHintedHandoff(options: HintedHandoffOptions): Promis
     send: (to, key, versions, done) => send(options, to, key, versions, done),
     isHeldHere: (key, versions) => isHeldHere(options, key, versions)
   })
-  return { store: hints, local: settings.enabled ? local : null, delivery }
+  return {
+    store: hints,
+    local: settings.enabled ? local : null,
+    elsewhere: new HintsElsewhere(),
+    delivery
+  }
 }
 
 function send(

@@ -1,5 +1,6 @@
 import type { RandomSource, Timers } from '../core/ports.ts'
 import type { FirstHearing } from '../repair/first-hearing.ts'
+import type { HintsElsewhere } from '../repair/hints-elsewhere.ts'
 import { ReportExchange } from '../repair/report-exchange.ts'
 import type { HintedDots } from '../repair/report-table.ts'
 import type { Watermarks } from '../repair/watermarks.ts'
@@ -15,8 +16,8 @@ export interface ReportRequestsOptions {
   readonly peers: PeerRequests
   readonly watermarks: Watermarks
   readonly hearing: FirstHearing
-  /** See `OwnIncarnations.hinted`. */
   readonly hinted: (incarnations: ReadonlySet<Incarnation>) => HintedDots | null
+  readonly elsewhere: HintsElsewhere
   readonly timers: Timers
   readonly random: RandomSource
 }
@@ -25,15 +26,18 @@ const timeoutMs = 3000
 
 /** The exchange of reports over the peer links. */
 export function createReportExchange(options: ReportRequestsOptions): ReportExchange {
-  const { selfId, cluster, store, peers, watermarks, hearing, hinted, timers, random } = options
+  const { selfId, cluster, store, peers, watermarks, hearing, hinted, elsewhere, timers, random } =
+    options
   const isHeldBy = (partition: number, id: string) => cluster.ring.replicas(partition).includes(id)
   return new ReportExchange({
     watermarks,
     hearing,
+    hinted,
+    elsewhere,
     partitions: cluster.ring.partitions,
     own: () => {
       const { incarnation, counter, ended } = store.minter
-      return { member: selfId, present: incarnation, counter, ended, hinted }
+      return { member: selfId, present: incarnation, counter, ended }
     },
     members: () => ({
       others: cluster.ring.memberIds.filter((id) => id !== selfId),

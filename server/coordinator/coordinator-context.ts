@@ -1,5 +1,6 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { Clock, RandomSource, Timers } from '../../core/ports.ts'
+import type { HintsElsewhere } from '../../repair/hints-elsewhere.ts'
 import type { Replication } from '../../ring/ring.ts'
 import { partitionOf, tokenOf } from '../../ring/token.ts'
 import { makeObjectKey, type ObjectKey } from '../../storage/keys.ts'
@@ -20,6 +21,7 @@ export interface CoordinatorContext {
   readonly local: LocalReplica
   /** Null where hinted handoff is turned off; then nobody stands in for anybody. */
   readonly hints: LocalHints | null
+  readonly elsewhere: HintsElsewhere
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource

@@ -2,6 +2,7 @@ import { AnnealError } from '../../core/errors.ts'
 import { smallMessageBytesMax } from '../../core/limits.ts'
 import type { ReplicateRequest, Request } from '../../proto/frames.ts'
 import { noBytes } from '../../proto/wire-format.ts'
+import { partitionOf } from '../../ring/token.ts'
 import type { Coordinated, Write } from '../../storage/coordinate.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import { encodeObject } from '../../storage/object-codec.ts'
@@ -56,6 +57,8 @@ export class WriteOperation {
    * had been deleted.
    */
   #ownCopy: Promise<void> = Promise.resolve()
+  /** What still has to tell where the write lies; until then this node vouches for nothing from it on. */
+  #pending = 0
 
   constructor(
     context: CoordinatorContext,
@@ -135,15 +138,28 @@ export class WriteOperation {
         ? undefined
         : ({ versions }) => hints.changes(kept, this.#key, versions)
     )
-    this.#coordinated = result
-    this.#versions = result.versions
     if (row === null) throw new AnnealError('internal', 'a write left nothing behind')
     this.#object = local.wholeObject(this.#key, row)
-    this.#ownCopy = durable
+    this.#begun(result, durable)
     durable.then(
       () => this.#carryOut(this.#tally.add(selfId, { kind: 'acknowledged' })),
       () => this.#failed(selfId, false)
     )
+  }
+
+  #begun(coordinated: Coordinated, durable: Promise<void>): void {
+    this.#coordinated = coordinated
+    this.#versions = coordinated.versions
+    this.#ownCopy = durable
+    this.#context.elsewhere.begun(coordinated.version.dot)
+    this.#pending++
+    const told = () => this.#told()
+    durable.then(told, told)
+  }
+
+  #told(): void {
+    if (--this.#pending > 0 || this.#coordinated === null) return
+    this.#context.elsewhere.ended(this.#coordinated.version.dot)
   }
 
   /** Kept here, in place of one replica, before anybody else is sent it. */
@@ -155,10 +171,8 @@ export class WriteOperation {
     const { own, kept } = this.#plan
     const targets = own === null ? kept : [own, ...kept]
     const { result, durable } = hints.coordinate(this.#key, write, targets)
-    this.#coordinated = result
-    this.#versions = result.versions
     this.#object = encodeObject(result.versions, 'whole')
-    this.#ownCopy = durable
+    this.#begun(result, durable)
     durable.then(
       () => {
         this.#carryOut(this.#tally.kept())
@@ -181,14 +195,29 @@ export class WriteOperation {
     const { bucket, key } = this.#key
     const body = { kind: 'storeHint', bucket, key, object: this.#object, target: replica } as const
     const heard = (outcome: Outcome) => {
+      if (outcome.kind === 'acknowledged' || isUnknown(outcome)) this.#keptBy(standIn)
       if (outcome.kind !== 'acknowledged') return this.#missed(replica, outcome)
       this.#carryOut(this.#tally.addStandIn(replica, standIn))
     }
     this.#standInsTried.push(replica)
+    this.#pending++
     this.#ownCopy.then(
-      () => this.#request(standIn, body, heard),
-      () => this.#failed(replica, false)
+      () => {
+        this.#request(standIn, body, heard)
+        this.#told()
+      },
+      () => {
+        this.#failed(replica, false)
+        this.#told()
+      }
     )
+  }
+
+  #keptBy(standIn: string): void {
+    if (this.#coordinated === null) return
+    const { cluster, elsewhere } = this.#context
+    const partition = partitionOf(this.#key.token, cluster.ring.partitions)
+    elsewhere.kept(standIn, partition, this.#coordinated.version.dot)
   }
 
   #send(replica: string): void {
@@ -202,7 +231,11 @@ export class WriteOperation {
     const { peers, clock } = this.#context
     const channel = this.#object.length > smallMessageBytesMax ? 'bulk' : 'small'
     const timeoutMs = this.#options.timeoutMs - (clock.monotonic() - this.#startedMs)
-    peers.request(node, channel, body, timeoutMs, heard)
+    this.#pending++
+    peers.request(node, channel, body, timeoutMs, (outcome) => {
+      heard(outcome)
+      this.#told()
+    })
   }
 
   #heard(replica: string, outcome: Outcome): void {
@@ -214,7 +247,11 @@ export class WriteOperation {
       const retries = this.#epochRetries.get(replica) ?? 0
       if (retries < epochRetriesMax) {
         this.#epochRetries.set(replica, retries + 1)
-        return this.#context.peers.exchangeDocuments(replica, () => this.#sendByNewRing(replica))
+        this.#pending++
+        return this.#context.peers.exchangeDocuments(replica, () => {
+          this.#sendByNewRing(replica)
+          this.#told()
+        })
       }
     }
     if (isOverloaded(outcome)) this.#overloaded.add(replica)
@@ -227,7 +264,7 @@ export class WriteOperation {
    */
   #missed(replica: string, outcome: Outcome): void {
     const { hints } = this.#context
-    const unknown = outcome.kind === 'noResponse' && outcome.reason === 'timeout'
+    const unknown = isUnknown(outcome)
     if (hints === null || (outcome.kind === 'failure' && outcome.code === 'bad_request')) {
       return this.#failed(replica, unknown)
     }
@@ -303,6 +340,11 @@ export class WriteOperation {
       )
     )
   }
+}
+
+/** Whoever was asked may have done it, or may yet. */
+function isUnknown(outcome: Outcome): boolean {
+  return outcome.kind === 'noResponse' && outcome.reason === 'timeout'
 }
 
 function isOverloaded(outcome: Outcome): boolean {

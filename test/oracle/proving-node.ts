@@ -162,7 +162,9 @@ export class ProvingNode {
     const { incarnation, counter, ended } = store.minter
     const own = { member: this.id, present: incarnation, counter, ended }
     const hinted = () => (this.#life.rules.reportBelowOwnHints ? this.#hinted() : new Map())
-    watermarks.learnReports(reportOnSelf({ ...own, hinted }, watermarks.table))
+    // Nobody keeps a write of somebody else's for a replica here.
+    const unsettled = { hinted, settledUpTo: (_: Incarnation, upTo: number) => upTo }
+    watermarks.learnReports(reportOnSelf(own, unsettled, watermarks.table))
     return watermarks.table
   }
 

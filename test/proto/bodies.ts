@@ -131,7 +131,8 @@ export const coldBodies: fc.Arbitrary<Request | Response> = fc.oneof(
       settledName: bytes,
       settled: bytes,
       watermarks: bytes,
-      wanted: bytes
+      wanted: bytes,
+      about: bytes
     },
     plain
   ),
@@ -142,7 +143,8 @@ export const coldBodies: fc.Arbitrary<Request | Response> = fc.oneof(
       settledName: bytes,
       settled: bytes,
       watermarks: bytes,
-      content: bytes
+      content: bytes,
+      hinted: bytes
     },
     plain
   ),

@@ -10,6 +10,7 @@ import {
   reportedAt,
   reportOnRemoved,
   reportOnSelf,
+  type Unsettled,
   vectorAt
 } from '../../repair/report-table.ts'
 import { nameOfTable, packTable, unpackTable } from '../../repair/report-table-codec.ts'
@@ -98,36 +99,57 @@ describe('tables of reports', () => {
 })
 
 describe('a report on oneself', () => {
-  const hintedAt = (partition: number, incarnation: string, counter: number) => () =>
-    new Map([[partition, new Map([[incarnation, counter]])]])
   const own = { member: 'n1', present: 'incarn.3', counter: 7, ended: ['incarn.1'] }
+  const all: Unsettled = { hinted: () => new Map(), settledUpTo: (_, upTo) => upTo }
+  const known: ReportTable = new Map([['incarn.2', { member: 'n1', upTo: 3, lower: new Map() }]])
 
-  test('stays below what the own hints hold, of ended incarnations too', () => {
-    const table = reportOnSelf({ ...own, hinted: hintedAt(2, 'incarn.1', 5) }, new Map())
+  test('stays below what hints hold, of ended incarnations too', () => {
+    const hinted = () => new Map([[2, new Map([['incarn.1', 5]])]])
+    const table = reportOnSelf(own, { ...all, hinted }, new Map())
     assert.equal(numberAt(table, 'incarn.1', 2), 4)
     assert.equal(numberAt(table, 'incarn.1', 0), ended)
     assert.equal(numberAt(table, 'incarn.3', 2), 7)
   })
 
   test('ends what others know of it, but its own memory has lost', () => {
-    const known: ReportTable = new Map([['incarn.2', { member: 'n1', upTo: 3, lower: new Map() }]])
-    const table = reportOnSelf({ ...own, hinted: () => new Map() }, known)
+    const table = reportOnSelf(own, all, known)
     assert.equal(numberAt(table, 'incarn.2', 0), ended)
   })
 
-  test('claims nothing before the hints are known', () => {
-    const table = reportOnSelf({ ...own, hinted: () => null }, new Map())
+  test('claims nothing before the own hints are known', () => {
+    const table = reportOnSelf(own, { ...all, hinted: () => null }, new Map())
     for (const incarnation of ['incarn.1', 'incarn.3']) {
       assert.equal(numberAt(table, incarnation, 0), 0)
     }
   })
 
-  test('a removed member has ended, and only that one', () => {
-    const known = mergeTables(
-      reportOnSelf({ ...own, hinted: () => new Map() }, new Map()),
-      new Map([['incarn.2', { member: 'n2', upTo: 3, lower: new Map() }]])
-    )
-    const removed = mergeTables(known, reportOnRemoved('n2', known))
+  test('claims no more than what has found its places, of each incarnation', () => {
+    const settledUpTo = (incarnation: string, upTo: number) =>
+      incarnation === 'incarn.1' ? 0 : Math.min(upTo, 5)
+    const table = mergeTables(known, reportOnSelf(own, { ...all, settledUpTo }, known))
+    assert.equal(numberAt(table, 'incarn.1', 0), 0)
+    assert.equal(numberAt(table, 'incarn.2', 0), 5)
+    assert.equal(numberAt(table, 'incarn.3', 0), 5)
+  })
+
+  test('asks nothing more of what is settled', () => {
+    const table = mergeTables(known, reportOnSelf(own, all, known))
+    const asked: string[] = []
+    const hinted = (incarnations: ReadonlySet<string>) => {
+      asked.push(...incarnations)
+      return new Map()
+    }
+    const again = reportOnSelf({ ...own, counter: 8 }, { ...all, hinted }, table)
+    assert.deepEqual(asked, ['incarn.3'])
+    assert.equal(numberAt(mergeTables(table, again), 'incarn.3', 0), 8)
+  })
+
+  test('a removed member has ended, and only that one, once it is known what hints hold of it', () => {
+    const others = new Map([['incarn.2', { member: 'n2', upTo: 3, lower: new Map() }]])
+    const before = mergeTables(reportOnSelf(own, all, new Map()), others)
+    const unknown = reportOnRemoved('n2', { ...all, settledUpTo: () => 0 }, before)
+    assert.equal(numberAt(mergeTables(before, unknown), 'incarn.2', 0), 3)
+    const removed = mergeTables(before, reportOnRemoved('n2', all, before))
     assert.equal(numberAt(removed, 'incarn.2', 0), ended)
     assert.equal(numberAt(removed, 'incarn.3', 0), 7)
   })

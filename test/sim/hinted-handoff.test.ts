@@ -21,10 +21,11 @@ async function ready(
   settings: readonly string[] = [],
   diskMs = { min: 0.05, max: 0.5 }
 ): Promise<Ready> {
+  const repairs = settings.some((setting) => setting.startsWith('repair.'))
   const cluster = new SimCluster({
     seed,
     nodes: 5,
-    settings: ['repair.enabled=false', ...settings],
+    settings: repairs ? settings : ['repair.enabled=false', ...settings],
     diskMs
   })
   assert.equal(await cluster.start(), true, 'the cluster gets ready')
@@ -58,6 +59,16 @@ async function back({ cluster }: Ready, gone: readonly SimNode[]): Promise<void>
       return node === null ? !gone.some((other) => other.id === id) : gone.every(isSeen)
     })
   assert.equal(await cluster.time.runUntil(areBack, 60_000), true)
+}
+
+/** Waits until the nodes have heard what the other now reports on itself. */
+async function heardOf({ cluster }: Ready, other: SimNode, nodes: readonly SimNode[]) {
+  const { watermarks } = up(other).arriving
+  const incarnation = up(other).store.minter.incarnation
+  const reportedTo = (node: SimNode) =>
+    up(node).arriving.watermarks.table.get(incarnation)?.upTo === reported?.upTo
+  const reported = watermarks.table.get(incarnation)
+  assert.equal(await cluster.time.runUntil(() => nodes.every(reportedTo), 10_000), true)
 }
 
 async function drained({ cluster }: Ready): Promise<void> {
@@ -137,6 +148,42 @@ describe('hinted handoff', () => {
     assert.deepEqual(at.others.flatMap(backlogOf), [])
     await stop(at)
   })
+
+  for (const hasReported of [false, true]) {
+    const when = hasReported ? 'after it has reported' : 'before it has reported'
+    it(`keeps what only others hold for replicas when the coordinator's disk is lost ${when}`, async () => {
+      const at = await ready(9, ['repair.intervalMs=20000'])
+      const [first, ...away] = at.replicas
+      assert.ok(first)
+      await write(at, first, 'before')
+      await at.cluster.time.advance(1000)
+      await down(at, away)
+      const seen = await read(at, first)
+      const receipt = await write(at, first, 'acknowledged', seen.context ?? undefined)
+      assert.equal(receipt.answered, 2)
+      await at.cluster.time.advance(1000)
+      assert.deepEqual(
+        [backlogOf(first), ...at.others.map(backlogOf)].map(({ length }) => length),
+        [0, 1, 1]
+      )
+      await down(at, at.others)
+      if (hasReported) {
+        await back(at, away)
+        await heardOf(at, first, away)
+      }
+      first.crash()
+      first.replaceDisk(new Map())
+      await back(at, hasReported ? [first] : at.replicas)
+      const values = held(at).flatMap((held) => held.split(','))
+      assert.ok(!values.includes('acknowledged'), 'the hints alone hold the write')
+      await at.cluster.time.advance(120_000)
+      await back(at, at.others)
+      await drained(at)
+      const now = await read(at, first, { r: 'all' })
+      assert.deepEqual(now.values, ['acknowledged'])
+      await stop(at)
+    })
+  }
 
   it('takes writes with all three replicas down, from any node', async () => {
     const at = await ready(2)

@@ -38,6 +38,28 @@ export const repairMutants: readonly Mutant[] = [
     ]
   },
   {
+    name: 'ended-before-hints-are-asked-for',
+    rule: 'That an incarnation has ended is reported when all members have said what their hints hold of it.',
+    edits: [
+      {
+        file: 'repair/report-exchange.ts',
+        find: 'upTo !== ended || elsewhere.isKnownOf(incarnation, others)',
+        replace: 'true'
+      }
+    ]
+  },
+  {
+    name: 'report-ignores-hints-elsewhere',
+    rule: 'A report stays below what other members keep as hints.',
+    edits: [
+      {
+        file: 'repair/report-exchange.ts',
+        find: 'meetHintedDots(here, elsewhere.least(incarnations, others))',
+        replace: 'here'
+      }
+    ]
+  },
+  {
     name: 'hints-dropped-when-expired',
     rule: 'A hint that has expired goes when somebody else holds what it holds.',
     edits: [
@@ -221,10 +243,9 @@ export const repairMutants: readonly Mutant[] = [
     rule: 'A report vouches for what lies in rows, not for what waits among hints.',
     edits: [
       {
-        file: 'server/report-requests.ts',
-        find: 'return { member: selfId, present: incarnation, counter, ended, hinted }',
-        replace:
-          'return { member: selfId, present: incarnation, counter, ended, hinted: (of) => hinted(of) && new Map() }'
+        file: 'repair/report-exchange.ts',
+        find: 'const here = hinted(incarnations)',
+        replace: 'const here = hinted(incarnations) && new Map()'
       }
     ]
   },

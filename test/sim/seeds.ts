@@ -73,5 +73,43 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: { returnReads: 6 },
     found:
       'the disk of a coordinator failed after a hint of the write had gone out: nobody held it but as a hint, and watermarks passed it'
+  },
+  {
+    seed: 5004203,
+    override: { pausesPerMinute: 2.4801314154647636, returnReads: 6 },
+    found:
+      'a node that was back with an old copy of its disk was asked alone, before it had heard what it missed, and showed what was deleted'
+  },
+  {
+    seed: 5005803,
+    override: { returnReads: 6 },
+    found: 'likewise'
+  },
+  {
+    seed: 5009918,
+    override: { pausesPerMinute: 2.893967449745888, returnReads: 6 },
+    found: 'likewise'
+  },
+  {
+    seed: 5011079,
+    override: { returnReads: 6 },
+    found: 'likewise'
+  },
+  {
+    seed: 5019858,
+    override: { pausesPerMinute: 2.8183654250205343, returnReads: 6 },
+    found: 'likewise'
+  },
+  {
+    seed: 5015707,
+    override: {},
+    found:
+      'a row that had turned old was pushed by the read repair of a read that had failed, to replicas that had let it go'
+  },
+  {
+    seed: 5010311,
+    override: { pausesPerMinute: 1.701102131273977 },
+    found:
+      'a write was held by its coordinator and as a hint elsewhere; the disk of the coordinator was lost, watermarks passed the write, and the hint was put into quarantine'
   }
 ]
