@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type CommandOutcome, runCommand, tryCommand } from './container-command.ts'
@@ -19,19 +16,13 @@ export type NodeId = (typeof nodeIds)[number]
 /** The cluster of docker-compose.yml under a name, a secret and an address of its own, driven as an operator would. */
 export class ComposeCluster {
   readonly project: string
-  readonly secretFile: string
+  /** Null: as it is in a fresh clone, where nobody has made a secret. */
+  secretFile: string | null = null
   readonly #command: readonly string[]
-  readonly #directory: string
 
   constructor(command: readonly string[], project: string) {
     this.#command = command
     this.project = project
-    this.#directory = mkdtempSync(join(tmpdir(), 'anneal-deploy-'))
-    this.secretFile = join(this.#directory, 'cluster-secret')
-  }
-
-  writeSecret(): void {
-    writeFileSync(this.secretFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o444 })
   }
 
   get network(): string {
@@ -106,10 +97,9 @@ export class ComposeCluster {
     }
   }
 
-  /** Removes everything that carries the name of this project, and the secret. */
+  /** Removes everything that carries the name of this project. */
   async remove(): Promise<void> {
     await this.try('down', '--volumes', '--remove-orphans', '--timeout', '10')
-    rmSync(this.#directory, { recursive: true, force: true })
   }
 
   async #ask(
@@ -132,7 +122,7 @@ export class ComposeCluster {
   get #environment(): Readonly<Record<string, string>> {
     return {
       ANNEAL_IMAGE: image,
-      CLUSTER_SECRET_FILE: this.secretFile,
+      ...(this.secretFile === null ? {} : { CLUSTER_SECRET_FILE: this.secretFile }),
       PUBLISH_ADDRESS: publishAddress
     }
   }

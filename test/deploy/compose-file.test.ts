@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseAddress } from '../../server/address.ts'
 import { loadConfig } from '../../server/config/load-config.ts'
@@ -74,8 +76,12 @@ test('the secret is a file that the node is told of', () => {
     const [secret] = services.at(name, 'secrets').texts
     const { ANNEAL_CLUSTER_SECRET_FILE: path } = services.at(name, 'environment').record
     assert.equal(path, `/run/secrets/${secret}`)
-    assert.match(compose.at('secrets', secret ?? '', 'file').text, /cluster-secret\}$/)
   }
+  const file = /:-(.+)\}$/.exec(compose.at('secrets', 'cluster_secret', 'file').text)?.[1]
+  assert.ok(
+    existsSync(join(import.meta.dirname, '../..', file ?? 'none')),
+    'a fresh clone starts without anything being made first'
+  )
 })
 
 test('every container may do nothing but its work, and none fills memory or disk', () => {
