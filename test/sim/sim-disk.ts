@@ -30,6 +30,7 @@ export class SimDisk {
   readonly #random: SeededRandom
   readonly #writeMs: SimDiskOptions['writeMs']
   readonly #history = new Map<string, Buffer>()
+  readonly #turnedOld = new Set<string>()
   #image: DiskImage
   #hintRows: number
   #unsynced: Unsynced[] = []
@@ -138,6 +139,11 @@ export class SimDisk {
     return this.#full
   }
 
+  /** Whether the object's row has become what it was before, at some time. */
+  hasTurnedOld(row: Buffer): boolean {
+    return this.#turnedOld.has(row.toString('latin1'))
+  }
+
   /** Makes something else of one row of data, behind the back of the node. Answers whether there was one. */
   async tamper(how: 'forget' | 'flip' | 'old'): Promise<boolean> {
     const ids = [...this.#image.keys()].filter((id) => /^[ov]/.test(id))
@@ -147,6 +153,7 @@ export class SimDisk {
     const value =
       how === 'forget' ? null : how === 'flip' ? this.#flipped(id) : this.#history.get(id)
     if (value === undefined) return false
+    if (how === 'old') this.#turnedOld.add(id)
     if (value === null) {
       this.#image.delete(id)
       await this.#level?.del(key)
