@@ -4,7 +4,6 @@ import { type Conclusion, type Conclusions, conclude, type Opinion } from '../re
 import {
   decodeWatermark,
   descendsWatermark,
-  noWatermark,
   type WatermarkVector
 } from '../repair/watermark-vector.ts'
 import { encodeDots } from '../storage/dots-codec.ts'
@@ -45,9 +44,10 @@ export class Consultation {
     watermark: WatermarkVector,
     own: readonly Opinion[] | null = null
   ): Promise<Conclusions> {
-    const replicas = this.#replicasBesides(key)
+    const { selfId, replicasOf, inFlightMax } = this.#options
+    const replicas = replicasOf(key).filter((id) => id !== selfId)
     const others = replicas.filter((id) => id !== sender)
-    if (this.#inFlight >= this.#options.inFlightMax) return refuseAll(dots)
+    if (this.#inFlight >= inFlightMax) return refuseAll(dots)
     this.#inFlight++
     try {
       const asks = (id: string) => this.#askOne(id, key, dots, watermark)
@@ -67,32 +67,6 @@ export class Consultation {
     } finally {
       this.#inFlight--
     }
-  }
-
-  /**
-   * Whether some replica has let go of all of them, which every replica had once, and none that answers has one still.
-   * `own`: as in `ask`.
-   */
-  async areLetGo(
-    key: ObjectKey,
-    dots: readonly Dot[],
-    own: readonly Opinion[] | null
-  ): Promise<boolean> {
-    if (this.#inFlight >= this.#options.inFlightMax) return false
-    this.#inFlight++
-    try {
-      const asked = this.#replicasBesides(key).map((id) => this.#askOne(id, key, dots, noWatermark))
-      const answers = [...(own === null ? [] : [own]), ...(await Promise.all(asked))]
-      if (answers.some((opinions) => opinions.includes('has'))) return false
-      return answers.some((opinions) => dots.every((_, i) => opinions[i] === 'lacks'))
-    } finally {
-      this.#inFlight--
-    }
-  }
-
-  #replicasBesides(key: ObjectKey): readonly string[] {
-    const { selfId, replicasOf } = this.#options
-    return replicasOf(key).filter((id) => id !== selfId)
   }
 
   #askOne(

@@ -1,11 +1,11 @@
 import { toHex } from '../../core/bytes.ts'
-import { type Conclusions, isKnown, type Opinion } from '../../repair/arrival.ts'
+import { type Conclusions, isKnown } from '../../repair/arrival.ts'
 import { isAtOrBelow, noWatermark, type WatermarkVector } from '../../repair/watermark-vector.ts'
 import type { Watermarks } from '../../repair/watermarks.ts'
 import { partitionOf } from '../../ring/token.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import type { ConflictMode, Version, Versions } from '../../storage/version.ts'
-import { compareDots, type Dot } from '../../storage/version-vector.ts'
+import { compareDots } from '../../storage/version-vector.ts'
 import type { Consultation } from '../consultation.ts'
 import type { Reception } from '../reception.ts'
 
@@ -72,24 +72,14 @@ export class GhostCheck {
     }
   }
 
-  /** Whether these versions, which were seen once, are nowhere any more since every replica has done away with them. */
-  async areLetGo(key: ObjectKey, dots: readonly Dot[]): Promise<boolean> {
-    return this.#options.consultation.areLetGo(key, dots, await this.#ownOpinions(key, dots))
-  }
-
   async judge(key: ObjectKey, { versions, holder, watermark }: Ghosts): Promise<Conclusions> {
-    const { selfId, partitions, consultation, watermarks } = this.#options
+    const { selfId, partitions, consultation, reception, replicasOf, watermarks } = this.#options
     const dots = versions.map(({ dot }) => dot)
-    const own = holder === selfId ? null : await this.#ownOpinions(key, dots)
+    const counts = holder !== selfId && replicasOf(key).includes(selfId)
+    const own = counts ? (await reception.opinions(key, dots)).opinions : null
     const known =
       watermark.size > 0 ? watermark : watermarks.vector(partitionOf(key.token, partitions))
     return consultation.ask(key, dots, holder, known, own)
-  }
-
-  async #ownOpinions(key: ObjectKey, dots: readonly Dot[]): Promise<readonly Opinion[] | null> {
-    const { selfId, reception, replicasOf } = this.#options
-    if (!replicasOf(key).includes(selfId)) return null
-    return (await reception.opinions(key, dots)).opinions
   }
 }
 

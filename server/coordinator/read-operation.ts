@@ -11,7 +11,7 @@ import {
   type Version,
   type Versions
 } from '../../storage/version.ts'
-import { covers, type Dot, descends, formatDot } from '../../storage/version-vector.ts'
+import { descends, formatDot } from '../../storage/version-vector.ts'
 import type { CausalContext } from '../context-token.ts'
 import { nothingHash } from '../local-replica.ts'
 import type { Outcome } from '../peer/peer-link.ts'
@@ -53,8 +53,6 @@ export class ReadOperation {
   #epochRetries = 0
   #round = 0
   #settled = false
-  /** What the reader has seen; null where it asks for nothing, or nothing of it is left anywhere. */
-  #atLeast: CausalContext | null
   /** What the other replicas have concluded about what was in doubt; by dot. */
   #conclusions: Map<string, Conclusion> | null = null
 
@@ -69,7 +67,6 @@ export class ReadOperation {
     this.#context = coordinator.options.context
     this.#key = key
     this.#options = options
-    this.#atLeast = options.atLeast
     this.#resolve = resolve
     this.#reject = reject
     this.#startedMs = this.#context.clock.monotonic()
@@ -246,14 +243,16 @@ export class ReadOperation {
   }
 
   #answer(versions: Versions): void {
-    const atLeast = this.#atLeast
+    const { atLeast } = this.#options
     if (atLeast !== null && !this.#isNewEnough(versions, atLeast)) {
       const more = this.#tally.widen()
       if (more !== null) return this.#ask(more)
-      this.#unlessLetGo(versions, atLeast).catch((error: unknown) =>
-        this.#fail(AnnealError.from(error))
+      return this.#fail(
+        new AnnealError(
+          'stale',
+          'no replica that can be reached holds all that the given Causal-Context has seen: try again, or read without it'
+        )
       )
-      return
     }
     if (this.#conclusions === null && this.#settleGhosts()) return
     const { policy } = this.#coordinator.options
@@ -271,33 +270,6 @@ export class ReadOperation {
   #isNewEnough(versions: Versions, { vector, timeMs }: CausalContext): boolean {
     if (descends(contextOf(versions), vector)) return true
     return this.#context.local.mode(this.#key) === 'lww' && latestTimeOf(versions) >= timeMs
-  }
-
-  /**
-   * What the reader has seen is nowhere: either nobody who has it can be reached, or every replica had it and has done
-   * away with it since, as with a tombstone that was collected. Then whatever a replica answers from now on is new
-   * enough.
-   */
-  async #unlessLetGo(versions: Versions, { vector }: CausalContext): Promise<void> {
-    const round = this.#round
-    const context = contextOf(versions)
-    const missing: Dot[] = []
-    for (const [actor, counter] of vector) {
-      if (!covers(context, { actor, counter })) missing.push({ actor, counter })
-    }
-    const areLetGo = await this.#coordinator.options.ghosts.areLetGo(this.#key, missing)
-    if (this.#settled || round !== this.#round) return
-    if (areLetGo) {
-      this.#atLeast = null
-      this.#round++
-      return this.start()
-    }
-    this.#fail(
-      new AnnealError(
-        'stale',
-        'no replica that can be reached holds all that the given Causal-Context has seen: try again, or read without it'
-      )
-    )
   }
 
   /** Whether replicas that had some version have it no more, so that the others are asked before it is shown. */
