@@ -24,6 +24,7 @@ import {
 } from './report-table.ts'
 import { decodeTable, encodeTable } from './report-table-codec.ts'
 import {
+  type ContentName,
   decodeWatermark,
   encodeWatermark,
   nameOf,
@@ -70,7 +71,9 @@ const lookEveryMs = 1000
 const lookEveryMsAtFirst = 200
 const refreshEveryLooks = 30
 const nameBytes = 8
-const wantedAtOnceMax = 16
+// A vector takes some hundred bytes in a large cluster. An answer to many names may hold fewer: the rest is asked for again.
+const wantedAtOnceMax = 512
+const contentBytesMax = 64 * 1024
 const noName = Buffer.alloc(nameBytes)
 
 /**
@@ -266,31 +269,60 @@ export class ReportExchange {
   /** Takes note of the watermarks that a peer names, asking for those that are not known here. False: not of all. */
   async #hear(peer: string, names: Uint8Array): Promise<boolean> {
     const { watermarks, isShared, hearing } = this.#options
-    let asked = 0
-    let isComplete = names.length > 0
-    for (const [name, partitions] of decodeNames(names, this.#options.partitions)) {
-      let vector = watermarks.vectorNamed(name)
-      if (vector === null && asked++ < wantedAtOnceMax) {
-        const answer = await this.#ask(peer, this.#compose(peer, Buffer.from(name, 'hex')))
-        if (answer === null || this.#closed) return false
-        if (nameOf(answer.content) === name) vector = decodeWatermark(answer.content)
-      }
-      if (vector === null) {
-        isComplete = false
-        continue
-      }
-      for (const partition of partitions) {
+    const byName = decodeNames(names, this.#options.partitions)
+    const vectors = await this.#vectorsNamed([...byName.keys()], peer)
+    if (this.#closed) return false
+    for (const [name, vector] of vectors) {
+      for (const partition of byName.get(name) ?? []) {
         if (isShared(partition, peer)) watermarks.hear(partition, vector)
       }
     }
+    const isComplete = names.length > 0 && vectors.size === byName.size
     if (isComplete) hearing.heard(peer)
     return isComplete
   }
 
+  /** The vectors with these names, asked for where they are not known here; fewer where the peer does not give them. */
+  async #vectorsNamed(
+    names: readonly ContentName[],
+    peer: string
+  ): Promise<Map<ContentName, WatermarkVector>> {
+    const { watermarks } = this.#options
+    const found = new Map<ContentName, WatermarkVector>()
+    let missing: ContentName[] = []
+    for (const name of names) {
+      const vector = watermarks.vectorNamed(name)
+      if (vector === null) missing.push(name)
+      else found.set(name, vector)
+    }
+    while (missing.length > 0) {
+      const wanted = missing.slice(0, wantedAtOnceMax)
+      const answer = await this.#ask(peer, this.#compose(peer, Buffer.from(wanted.join(''), 'hex')))
+      if (answer === null || this.#closed) break
+      const isWanted = new Set(wanted)
+      const reader = new ByteReader(answer.content)
+      while (reader.remaining > 0) {
+        const content = reader.lengthPrefixed()
+        const name = nameOf(content)
+        if (isWanted.has(name)) found.set(name, decodeWatermark(content))
+      }
+      const left = missing.filter((name) => !found.has(name))
+      if (left.length === missing.length) break
+      missing = left
+    }
+    return found
+  }
+
+  /** The contents that are known of those with these names, one after the other, as far as they fit into an answer. */
   #contentOf(wanted: Uint8Array): Uint8Array {
-    if (wanted.length !== nameBytes) return noBytes
-    const vector = this.#options.watermarks.vectorNamed(toHex(wanted))
-    return vector === null ? noBytes : encodeWatermark(vector)
+    const writer = new ByteWriter(64)
+    const end = Math.min(wanted.length, wantedAtOnceMax * nameBytes)
+    for (let at = 0; at + nameBytes <= end && writer.length < contentBytesMax; at += nameBytes) {
+      const name = toHex(wanted.subarray(at, at + nameBytes))
+      const vector = this.#options.watermarks.vectorNamed(name)
+      if (vector !== null) writer.lengthPrefixed(encodeWatermark(vector))
+    }
+    return writer.finish()
   }
 }
 
