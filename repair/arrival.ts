@@ -8,6 +8,13 @@ import { coversVersion, isAtOrBelow, type WatermarkVector } from './watermark-ve
  */
 export type Opinion = 'has' | 'claims' | 'lacks' | 'unknown'
 
+/** What one replica says of some versions, in their order. */
+export interface Opinions {
+  readonly opinions: readonly Opinion[]
+  /** All that it can answer for. */
+  readonly floor: WatermarkVector
+}
+
 /** `take`: it was lost here. `quarantine`: it was overwritten or deleted, and everybody knew. `refuse`: not known yet. */
 export type Conclusion = 'take' | 'quarantine' | 'refuse'
 

@@ -300,16 +300,25 @@ export class Watermarks {
     if (vector.size === 0) return noWatermark
     const name = nameOfWatermark(vector)
     const known = this.#byName.get(name)
-    if (known !== undefined) return known
-    this.#byName.set(name, vector)
-    return vector
+    // The ones named longest ago come first.
+    this.#byName.delete(name)
+    this.#byName.set(name, known ?? vector)
+    return known ?? vector
   }
 
   #prune(): void {
     if (this.#proofs.tableCount > contentsKeptMax) this.#proofs.prune()
-    if (this.#byName.size <= contentsKeptMax) return
+    // Peers name theirs again and again, and reads are held against them.
+    const othersMax = contentsKeptMax + 2 * this.#options.partitions
+    if (this.#byName.size <= othersMax) return
     const named = new Set([...this.#vectors, ...this.#ahead.values()])
-    for (const [name, vector] of this.#byName) if (!named.has(vector)) this.#byName.delete(name)
+    let tooMany = this.#byName.size - named.size - othersMax
+    for (const [name, vector] of this.#byName) {
+      if (tooMany <= 0) return
+      if (named.has(vector)) continue
+      this.#byName.delete(name)
+      tooMany--
+    }
   }
 
   #pairs(partition: number): Pair[] {
@@ -327,5 +336,5 @@ export interface RestoredWatermarks {
   readonly vectors: Iterable<readonly [partition: number, vector: WatermarkVector]>
 }
 
-// Beyond it, what nothing names any more is looked for and forgotten.
+// Beyond it, what nothing here names any more is looked for and forgotten.
 const contentsKeptMax = 64

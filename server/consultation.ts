@@ -1,6 +1,12 @@
 import { DecodeError } from '../core/errors.ts'
 import type { ConsultRequest } from '../proto/frames.ts'
-import { type Conclusion, type Conclusions, conclude, type Opinion } from '../repair/arrival.ts'
+import {
+  type Conclusion,
+  type Conclusions,
+  conclude,
+  type Opinion,
+  type Opinions
+} from '../repair/arrival.ts'
 import {
   decodeWatermark,
   descendsWatermark,
@@ -50,7 +56,10 @@ export class Consultation {
     if (this.#inFlight >= inFlightMax) return refuseAll(dots)
     this.#inFlight++
     try {
-      const asks = (id: string) => this.#askOne(id, key, dots, watermark)
+      const asks = async (id: string) => {
+        const heard = await this.askOne(id, key, dots)
+        return heard === null ? [] : weighed(heard, watermark)
+      }
       const isSenderAsked = sender !== null && replicas.includes(sender)
       const [heard, ofSender] = await Promise.all([
         Promise.all(others.map(asks)),
@@ -69,36 +78,33 @@ export class Consultation {
     }
   }
 
-  #askOne(
-    id: string,
-    key: ObjectKey,
-    dots: readonly Dot[],
-    watermark: WatermarkVector
-  ): Promise<readonly Opinion[]> {
+  /** What one replica says of each dot, as it says it; null where it does not answer. */
+  askOne(id: string, key: ObjectKey, dots: readonly Dot[]): Promise<Opinions | null> {
     const { peers, timeoutMs } = this.#options
     const { bucket } = key
     const body: ConsultRequest = { kind: 'consult', bucket, key: key.key, dots: encodeDots(dots) }
-    if (!peers.isUp(id)) return Promise.resolve([])
+    if (!peers.isUp(id)) return Promise.resolve(null)
     return new Promise((resolve) => {
-      peers.request(id, 'small', body, timeoutMs, (outcome) =>
-        resolve(opinionsOf(outcome, watermark))
-      )
+      peers.request(id, 'small', body, timeoutMs, (outcome) => resolve(heardOf(outcome)))
     })
   }
 }
 
-function opinionsOf(outcome: Outcome, watermark: WatermarkVector): readonly Opinion[] {
-  if (outcome.kind !== 'consulted') return []
+function heardOf(outcome: Outcome): Opinions | null {
+  if (outcome.kind !== 'consulted') return null
   try {
-    const isCurrent = descendsWatermark(decodeWatermark(outcome.watermark), watermark)
-    return Array.from(outcome.opinions, (code) => {
-      const opinion = opinionCodes[code] ?? 'unknown'
-      return opinion === 'has' && !isCurrent ? 'claims' : opinion
-    })
+    const opinions = Array.from(outcome.opinions, (code) => opinionCodes[code] ?? 'unknown')
+    return { opinions, floor: decodeWatermark(outcome.watermark) }
   } catch (thrown) {
-    if (thrown instanceof DecodeError) return []
+    if (thrown instanceof DecodeError) return null
     throw thrown
   }
+}
+
+/** Whoever cannot answer for all that the watermark says merely claims to have what it has. */
+function weighed({ opinions, floor }: Opinions, watermark: WatermarkVector): readonly Opinion[] {
+  if (descendsWatermark(floor, watermark)) return opinions
+  return opinions.map((opinion) => (opinion === 'has' ? 'claims' : opinion))
 }
 
 function refuseAll(dots: readonly Dot[]): Conclusions {

@@ -5,7 +5,7 @@ import {
   type Conclusions,
   judgeArrival,
   noConclusions,
-  type Opinion,
+  type Opinions,
   opinionOn
 } from '../repair/arrival.ts'
 import type { FirstHearing } from '../repair/first-hearing.ts'
@@ -276,12 +276,6 @@ export class Reception {
     const { watermarks, partitions } = this.#options
     return watermarks.vector(partitionOf(key.token, partitions))
   }
-}
-
-interface Opinions {
-  readonly opinions: readonly Opinion[]
-  /** All that this node can answer for. */
-  readonly floor: WatermarkVector
 }
 
 type Judged = Arrival & { readonly isFull?: boolean }

@@ -1,11 +1,11 @@
 import { toHex } from '../../core/bytes.ts'
-import { type Conclusions, isKnown } from '../../repair/arrival.ts'
-import { isAtOrBelow, noWatermark, type WatermarkVector } from '../../repair/watermark-vector.ts'
+import { type Conclusion, type Conclusions, isKnown } from '../../repair/arrival.ts'
+import { isAtOrBelow, type WatermarkVector } from '../../repair/watermark-vector.ts'
 import type { Watermarks } from '../../repair/watermarks.ts'
 import { partitionOf } from '../../ring/token.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import type { ConflictMode, Version, Versions } from '../../storage/version.ts'
-import { compareDots } from '../../storage/version-vector.ts'
+import { formatDot } from '../../storage/version-vector.ts'
 import type { Consultation } from '../consultation.ts'
 import type { Reception } from '../reception.ts'
 
@@ -17,12 +17,18 @@ export interface HeardAnswer {
   readonly watermark: Uint8Array
 }
 
-/** Versions in doubt, all of them held by `holder`; null: by several. */
+/** A version in doubt: `holder` shows it, and `denier` has it no more. */
+interface Doubt {
+  readonly version: Version
+  readonly holder: string
+  readonly denier: string
+  /** What the denier has answered for; null: its watermark is not known here, and may be below the version. */
+  readonly watermark: WatermarkVector | null
+}
+
 export interface Ghosts {
+  readonly doubts: readonly Doubt[]
   readonly versions: readonly Version[]
-  readonly holder: string | null
-  /** What those who lack them have answered for. */
-  readonly watermark: WatermarkVector
 }
 
 export interface GhostCheckOptions {
@@ -47,47 +53,62 @@ export class GhostCheck {
 
   /** Null where nothing is in doubt, as when replicas merely have not got the latest writes yet. */
   find(answers: readonly HeardAnswer[], mode: ConflictMode): Ghosts | null {
-    const doubtful = new Map<Version, string | null>()
-    let required = noWatermark
-    for (const denier of answers) {
-      if (denier.watermark.length === 0) continue
-      // A watermark that is not known here may cover anything; then those who know better are asked in vain.
-      const vector = this.#options.watermarks.vectorNamed(toHex(denier.watermark))
-      for (const { replica, versions } of answers) {
+    const doubts: Doubt[] = []
+    for (const { replica: denier, versions: held, watermark: name } of answers) {
+      if (name.length === 0) continue
+      const watermark = this.#options.watermarks.vectorNamed(toHex(name))
+      for (const { replica: holder, versions } of answers) {
         for (const version of versions) {
-          if (isKnown(denier.versions, version, mode)) continue
-          if (vector !== null && !isAtOrBelow(vector, version.dot)) continue
-          note(doubtful, version, replica)
-          if (vector !== null) required = vector
+          if (isKnown(held, version, mode)) continue
+          if (watermark !== null && !isAtOrBelow(watermark, version.dot)) continue
+          doubts.push({ version, holder, denier, watermark })
         }
       }
     }
-    if (doubtful.size === 0) return null
-    const holders = new Set(doubtful.values())
-    const [holder = null] = holders
-    return {
-      versions: [...doubtful.keys()],
-      holder: holders.size === 1 ? holder : null,
-      watermark: required
-    }
+    return doubts.length === 0 ? null : { doubts, versions: distinct(doubts) }
   }
 
-  async judge(key: ObjectKey, { versions, holder, watermark }: Ghosts): Promise<Conclusions> {
+  /** What to make of each of the versions. What was in doubt only for want of a watermark is taken. */
+  async judge(key: ObjectKey, { doubts, versions }: Ghosts): Promise<Conclusions> {
+    const denied = await this.#denied(key, doubts)
+    const conclusions = new Map<string, Conclusion>()
+    for (const { dot } of versions) conclusions.set(formatDot(dot), 'take')
+    if (denied.length === 0) return conclusions
     const { selfId, partitions, consultation, reception, replicasOf, watermarks } = this.#options
-    const dots = versions.map(({ dot }) => dot)
-    const counts = holder !== selfId && replicasOf(key).includes(selfId)
+    const dots = distinct(denied).map(({ dot }) => dot)
+    const [holder = null, ...furtherHolders] = new Set(denied.map((doubt) => doubt.holder))
+    const sender = furtherHolders.length === 0 ? holder : null
+    const counts = sender !== selfId && replicasOf(key).includes(selfId)
     const own = counts ? (await reception.opinions(key, dots)).opinions : null
-    const known =
-      watermark.size > 0 ? watermark : watermarks.vector(partitionOf(key.token, partitions))
-    return consultation.ask(key, dots, holder, known, own)
+    const required =
+      denied.findLast(({ watermark }) => watermark !== null)?.watermark ??
+      watermarks.vector(partitionOf(key.token, partitions))
+    const concluded = await consultation.ask(key, dots, sender, required, own)
+    return new Map([...conclusions, ...concluded])
+  }
+
+  /** Deniers whose watermarks are not known here say themselves which of the versions they have let go. */
+  async #denied(key: ObjectKey, doubts: readonly Doubt[]): Promise<readonly Doubt[]> {
+    const { consultation } = this.#options
+    const open = doubts.filter(({ watermark }) => watermark === null)
+    if (open.length === 0) return doubts
+    const denied = doubts.filter(({ watermark }) => watermark !== null)
+    const ask = async (denier: string) => {
+      const own = open.filter((doubt) => doubt.denier === denier)
+      const dots = own.map(({ version }) => version.dot)
+      const heard = await consultation.askOne(denier, key, dots)
+      for (const [i, doubt] of own.entries()) {
+        const opinion = heard?.opinions[i] ?? 'lacks'
+        if (opinion === 'lacks') denied.push({ ...doubt, watermark: heard?.floor ?? null })
+      }
+    }
+    await Promise.all([...new Set(open.map(({ denier }) => denier))].map(ask))
+    return denied
   }
 }
 
-function note(doubtful: Map<Version, string | null>, version: Version, holder: string): void {
-  for (const [other, known] of doubtful) {
-    if (compareDots(other.dot, version.dot) !== 0) continue
-    if (known !== holder) doubtful.set(other, null)
-    return
-  }
-  doubtful.set(version, holder)
+/** The versions in doubt, each once. */
+function distinct(doubts: readonly Doubt[]): Version[] {
+  const byDot = new Map(doubts.map(({ version }) => [formatDot(version.dot), version]))
+  return [...byDot.values()]
 }

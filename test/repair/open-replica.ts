@@ -11,6 +11,9 @@ import type { Store } from '../../storage/store.ts'
 import { WatermarkStore } from '../../storage/watermark-store.ts'
 import { openStore } from '../storage/open-store.ts'
 
+/** What replicas would say of any one version; a replica that is not named is down. */
+type Answers = Map<string, { readonly opinion: Opinion; readonly floor: WatermarkVector }>
+
 /** One replica, n1, of one partition; what n2 and n3 would answer is given. */
 export interface OpenedReplica {
   readonly store: Store
@@ -18,8 +21,7 @@ export interface OpenedReplica {
   readonly quarantine: QuarantineStore
   readonly reception: Reception
   readonly clock: { nowMs: number }
-  /** By replica; a replica that is not named is down. */
-  readonly answers: Map<string, { readonly opinion: Opinion; readonly floor: WatermarkVector }>
+  readonly answers: Answers
   readonly asked: string[]
   readonly settle: () => Promise<void>
 }
@@ -33,6 +35,29 @@ export const nobodyReachable = new FirstHearing({
 })
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Asks on behalf of n1; whom it has asked is added to `asked`. */
+export function consult(
+  replicas: readonly string[],
+  answers: Answers,
+  asked: string[]
+): Consultation {
+  return new Consultation({
+    selfId: 'n1',
+    replicasOf: () => replicas,
+    timeoutMs: 1,
+    inFlightMax: 10,
+    peers: {
+      isUp: (id) => answers.has(id),
+      request: (id, _channel, _body, _timeoutMs, callback) => {
+        asked.push(id)
+        const { opinion, floor } = answers.get(id) ?? { opinion: 'unknown', floor: new Map() }
+        const opinions = Uint8Array.of(opinionCodes.indexOf(opinion))
+        callback({ kind: 'consulted', opinions, watermark: encodeWatermark(floor) })
+      }
+    }
+  })
+}
 
 export async function openReplica(
   database: Database,
@@ -55,23 +80,9 @@ export async function openReplica(
   })
   const quarantine = new QuarantineStore(store, quarantineBytesMax)
   await quarantine.load()
-  const answers: OpenedReplica['answers'] = new Map()
+  const answers: Answers = new Map()
   const asked: string[] = []
-  const consultation = new Consultation({
-    selfId: 'n1',
-    replicasOf: () => replicas,
-    timeoutMs: 1,
-    inFlightMax: 10,
-    peers: {
-      isUp: (id) => answers.has(id),
-      request: (id, _channel, _body, _timeoutMs, callback) => {
-        asked.push(id)
-        const { opinion, floor } = answers.get(id) ?? { opinion: 'unknown', floor: new Map() }
-        const opinions = Uint8Array.of(opinionCodes.indexOf(opinion))
-        callback({ kind: 'consulted', opinions, watermark: encodeWatermark(floor) })
-      }
-    }
-  })
+  const consultation = consult(replicas, answers, asked)
   const reception = new Reception({
     store,
     clock: { now: () => clock.nowMs, monotonic: () => clock.nowMs },

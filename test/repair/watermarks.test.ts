@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { makePair } from '../../repair/pair-proofs.ts'
 import { ended, type ReportTable } from '../../repair/report-table.ts'
-import type { WatermarkVector } from '../../repair/watermark-vector.ts'
+import { nameOfWatermark, type WatermarkVector } from '../../repair/watermark-vector.ts'
 import { type WatermarkChange, Watermarks } from '../../repair/watermarks.ts'
 import type { Version } from '../../storage/version.ts'
 import { type Actor, makeActor } from '../../storage/version-vector.ts'
@@ -150,6 +150,19 @@ describe('a watermark', () => {
     assert.deepEqual(pairsWithoutProof, [makePair('n1', 'n3'), makePair('n2', 'n3')])
     assert.deepEqual(watermarks.withoutReport(['n1', 'n2']), ['n2'])
   })
+})
+
+test('what peers have named stays known under its name while proofs come in', () => {
+  const { watermarks } = open('n1')
+  const isNamed = (counter: number) =>
+    watermarks.vectorNamed(nameOfWatermark(vectorOf(counter))) !== null
+  for (let counter = 1; counter <= 200; counter++) {
+    watermarks.hear(3, vectorOf(counter))
+    watermarks.noteProof(all, 'n2', tableOf(counter))
+    const isRecent = isNamed(counter) && isNamed(Math.max(1, counter - 10))
+    assert.ok(isRecent, `${counter} were named, and the last ones are not known any more`)
+  }
+  assert.equal(isNamed(1), false, 'it was named longest ago')
 })
 
 describe('a tombstone', () => {
