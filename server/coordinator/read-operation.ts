@@ -348,10 +348,11 @@ export class ReadOperation {
 
   /**
    * What nobody has judged yet may have come with an answer after the read was over, or with one that was not new enough
-   * for the reader. A ghost is not passed on: the next exchange with its holder sets it aside.
+   * for the reader. A ghost is not passed on: the next exchange with its holder sets it aside. A tombstone brings nothing
+   * back, and may be all that a replica with a damaged row can be given.
    */
   async #mayPassOn(found: Ghosts): Promise<boolean> {
-    const dots = found.versions.map(({ dot }) => formatDot(dot))
+    const dots = found.versions.flatMap(({ dot, tombstone }) => (tombstone ? [] : formatDot(dot)))
     if (!dots.every((dot) => this.#conclusions?.has(dot))) await this.#judge(found)
     return dots.every((dot) => this.#conclusions?.get(dot) === 'take')
   }
