@@ -117,5 +117,16 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: { returnReads: 2 },
     found:
       'of the check itself: a replica whose row had just turned old was asked alone, and cannot know better before the scrub has come past'
+  },
+  {
+    seed: 7013777,
+    override: { pausesPerMinute: 2.6674354761243846, returnReads: 0 },
+    found:
+      'a damaged row of which one other replica had the tombstone, and one had collected it, was never given a copy'
+  },
+  {
+    seed: 7009778,
+    override: { pausesPerMinute: 2.775487930824024 },
+    found: 'of the check itself: a node with an old disk that could reach nobody was asked alone'
   }
 ]

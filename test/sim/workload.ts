@@ -182,8 +182,10 @@ export class Workload {
 
   #checkResurrection(node: Node, history: KeyHistory, view: KeyView, invokedMs: number): void {
     const { collected, violation } = this.#options
-    // A row that has turned old is found by the scrub; until then its node knows no better, and asked alone it shows it.
-    if (view.answered === 1 && this.#hasTurnedOld(history.name)) return
+    // Asked alone, a replica cannot know better whose row has just turned old, which the scrub finds, or that came back with
+    // an old disk and has reached nobody since.
+    const { name } = history
+    if (view.answered === 1 && (this.#hasTurnedOld(name) || this.#hasMetNobody(name))) return
     for (const { value } of collected.revived(history.name, view.siblings, invokedMs)) {
       const id = value === null ? 'a value' : idOf(value)
       violation('resurrection', `${node.id} shows ${id}, whose delete had gone everywhere`, history)
@@ -193,6 +195,16 @@ export class Workload {
   #hasTurnedOld(name: string): boolean {
     const { row } = keyOf(Buffer.from(bucket), Buffer.from(name))
     return this.#options.cluster.nodes.some(({ disk }) => disk.hasTurnedOld(row))
+  }
+
+  /** Whether some replica has not heard all of the others since it started. */
+  #hasMetNobody(name: string): boolean {
+    const { token } = keyOf(Buffer.from(bucket), Buffer.from(name))
+    return this.#options.cluster.nodes.some(({ node }) => {
+      const replicas = node?.cluster.ring.replicas(partitionOf(token, node.cluster.ring.partitions))
+      if (node === null || replicas?.includes(node.id) !== true) return false
+      return replicas.some((id) => id !== node.id && !node.arriving.hearing.hasHeard(id))
+    })
   }
 
   async #write(node: Node, history: KeyHistory): Promise<void> {
