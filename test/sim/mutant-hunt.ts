@@ -1,4 +1,5 @@
 import type { LifeReport } from './life.ts'
+import { drawParameters } from './life-parameters.ts'
 import { createMutatedTree, type Mutant } from './mutant.ts'
 import { LifePool } from './runner-pool.ts'
 
@@ -28,7 +29,9 @@ export async function huntMutant(
   const liveOn = async () => {
     // Lower seeds that are still being lived go to their end, so that the answer is the same on any number of threads.
     while (next <= livesMax && noticed.length === 0) {
-      const { report } = await pool.run({ seed: next++, override: {} })
+      const seed = next++
+      const override = mutant.situation?.(drawParameters(seed)) ?? {}
+      const { report } = await pool.run({ seed, override })
       if (report.violations.length > 0) noticed.push(report)
     }
   }

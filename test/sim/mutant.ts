@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Situation } from './situations.ts'
 
 /** One place of the source and what it becomes. */
 export interface Edit {
@@ -17,6 +18,8 @@ export interface Mutant {
   /** The rule that it breaks, as a sentence that is true of the program. */
   readonly rule: string
   readonly edits: readonly Edit[]
+  /** Of lives that come to what it breaks more often than those that are drawn; see situations.ts. */
+  readonly situation?: Situation
 }
 
 const root = join(import.meta.dirname, '../..')

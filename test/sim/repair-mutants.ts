@@ -1,4 +1,12 @@
 import type { Mutant } from './mutant.ts'
+import {
+  busyComparisons,
+  hintsAndLostDisks,
+  hintsThatChange,
+  hintsThatExpire,
+  manyHints,
+  oldDisks
+} from './situations.ts'
 
 const arrival = 'repair/arrival.ts'
 const collection = 'repair/collection.ts'
@@ -11,6 +19,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'hint-deleted-though-changed',
     rule: 'A hint goes only when the very object that it holds was acknowledged.',
+    situation: hintsThatChange,
     edits: [
       {
         file: 'storage/hint-store.ts',
@@ -40,6 +49,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'ended-before-hints-are-asked-for',
     rule: 'That an incarnation has ended is reported when all members have said what their hints hold of it.',
+    situation: hintsAndLostDisks,
     edits: [
       {
         file: 'repair/report-exchange.ts',
@@ -51,6 +61,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'report-ignores-hints-elsewhere',
     rule: 'A report stays below what other members keep as hints.',
+    situation: hintsAndLostDisks,
     edits: [
       {
         file: 'repair/report-exchange.ts',
@@ -62,6 +73,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'hints-dropped-when-expired',
     rule: 'A hint that has expired goes when somebody else holds what it holds.',
+    situation: hintsThatExpire,
     edits: [
       {
         file: 'repair/hint-delivery.ts',
@@ -158,6 +170,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'proven-though-unequal',
     rule: 'A proof is made of two replicas that were found equal.',
+    situation: busyComparisons,
     edits: [
       {
         file: responder,
@@ -190,6 +203,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'hot-leaf-taken-for-equal',
     rule: 'A difference too young to act on keeps its partition from being proven.',
+    situation: busyComparisons,
     edits: [
       {
         file: 'repair/reconcile/leaf-repair.ts',
@@ -224,6 +238,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'part-of-a-row-taken',
     rule: 'An object is taken whole or not at all.',
+    situation: oldDisks,
     edits: [
       {
         file: arrival,
@@ -241,6 +256,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'report-ignores-hints',
     rule: 'A report vouches for what lies in rows, not for what waits among hints.',
+    situation: manyHints,
     edits: [
       {
         file: 'repair/report-exchange.ts',
@@ -252,6 +268,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'behind-and-reading',
     rule: 'A node whose disk is behind what its peers have proven answers no reads.',
+    situation: oldDisks,
     edits: [
       {
         file: 'repair/watermarks.ts',
@@ -263,6 +280,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'reads-before-hearing',
     rule: 'A node that has come back answers no reads before it has heard the watermarks of those it can reach.',
+    situation: oldDisks,
     edits: [
       {
         file: 'repair/first-hearing.ts',
@@ -297,6 +315,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'snapshot-not-compared',
     rule: 'Both sides of an exchange speak of the same two snapshots.',
+    situation: busyComparisons,
     edits: [
       {
         file: responder,
@@ -308,6 +327,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'cancelled-session-goes-on',
     rule: 'An exchange that was ended writes nothing any more, and is over.',
+    situation: busyComparisons,
     edits: [
       {
         file: 'repair/reconcile/call-performer.ts',

@@ -3,18 +3,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { LifeReport } from './life.ts'
-import type { LifeParameters } from './life-parameters.ts'
+import { drawParameters, type LifeParameters } from './life-parameters.ts'
 import type { LifeTask } from './runner-messages.ts'
 import { LifePool } from './runner-pool.ts'
 import { RunnerProgress } from './runner-progress.ts'
 import { describeFailure, describeLife, replayCommand } from './runner-report.ts'
 import { type Shrunk, shrink as shrinkLife } from './shrink.ts'
+import { type Situation, situations } from './situations.ts'
 
 const usage = `Lives many lives of a simulated cluster and says which of them violated an invariant.
 
-  npm run sim -- [--seeds 1000] [--from 1] [--workers N] [--override JSON] [--no-shrink] [--json]
+  npm run sim -- [--seeds 1000] [--from 1] [--workers N] [--override JSON] [--situation NAME] [--no-shrink] [--json]
   npm run sim -- --seed N [--override JSON]      lives one life again and shows what happened
   npm run sim:nightly -- [--from N]              20,000 lives that nobody has lived before
+
+A situation makes of the lives that are drawn such that come to something rare: ${Object.keys(situations).join(', ')}.
 
 Exit codes: 0 nothing was violated, 1 something was, 2 the arguments are wrong.`
 
@@ -39,6 +42,7 @@ async function main(): Promise<number> {
       from: { type: 'string' },
       seed: { type: 'string' },
       override: { type: 'string', default: '{}' },
+      situation: { type: 'string' },
       workers: { type: 'string' },
       nightly: { type: 'boolean', default: false },
       shrink: { type: 'boolean', default: true },
@@ -52,6 +56,7 @@ async function main(): Promise<number> {
     return 0
   }
   const override = parseOverride(values.override)
+  const situation = parseSituation(values.situation)
   const workers = values.workers === undefined ? {} : { workers: count('workers', values.workers) }
   const pool = new LifePool(workers)
   try {
@@ -64,7 +69,7 @@ async function main(): Promise<number> {
     )
     const from = values.from === undefined ? firstSeed(values.nightly) : count('from', values.from)
     const { shrink, json } = values
-    const failures = await lives(pool, { from, total, override, shrink, json })
+    const failures = await lives(pool, { from, total, override, situation, shrink, json })
     if (values.nightly && failures.length > 0) keep(from, failures)
     return failures.length === 0 ? 0 : 1
   } finally {
@@ -82,19 +87,21 @@ interface LivesOptions {
   readonly from: number
   readonly total: number
   readonly override: Partial<LifeParameters>
+  readonly situation: Situation
   readonly shrink: boolean
   readonly json: boolean
 }
 
 async function lives(pool: LifePool, options: LivesOptions): Promise<Failure[]> {
-  const { from, total, override, json } = options
+  const { from, total, override, situation, json } = options
   const progress = new RunnerProgress(total, process.stderr)
   process.stderr.write(`seeds ${from} to ${from + total - 1} on ${pool.workers} threads\n`)
   const failed: { readonly task: LifeTask; readonly report: LifeReport }[] = []
   let next = from
   const liveOn = async () => {
     while (next < from + total) {
-      const task = { seed: next++, override }
+      const seed = next++
+      const task = { seed, override: { ...situation(drawParameters(seed)), ...override } }
       const { report, cpuMs } = await pool.run(task)
       progress.add(report, cpuMs)
       if (report.violations.length === 0) continue
@@ -152,6 +159,13 @@ function parseOverride(text: string): Partial<LifeParameters> {
     // Said below.
   }
   throw new UsageError(`--override is ${text}, and must be a JSON object of life parameters`)
+}
+
+function parseSituation(name: string | undefined): Situation {
+  if (name === undefined) return () => ({})
+  const situation = situations[name]
+  if (situation !== undefined) return situation
+  throw new UsageError(`--situation is ${name}; there are ${Object.keys(situations).join(', ')}`)
 }
 
 try {

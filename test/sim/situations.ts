@@ -1,0 +1,85 @@
+import type { LifeParameters } from './life-parameters.ts'
+
+/** Makes of a life as it is drawn one that comes to something rare more often. */
+export type Situation = (drawn: LifeParameters) => Partial<LifeParameters>
+
+const mebi = 1_048_576
+
+/** Nodes come and go, so that much is kept as hints for long, and there are no other faults. */
+export const manyHints: Situation = ({ faults, healing }) => ({
+  nodes: 5,
+  pauseMs: 1000,
+  lossyFault: 'none',
+  faults: { ...faults, crash: 6, restart: 2, diskError: 0, diskFull: 0, lossy: 0 },
+  healing: {
+    ...healing,
+    intervalMs: 5000,
+    hints: true,
+    hintBytesMax: mebi,
+    hintAgeMs: 600_000,
+    strictProbability: 0
+  }
+})
+
+/** As `manyHints`, on few keys and a slow network: a hint is still on its way when it is changed. */
+export const hintsThatChange: Situation = (drawn) => {
+  const life = { ...drawn, ...manyHints(drawn) }
+  return {
+    ...life,
+    hotKeys: 1,
+    coldKeys: 0,
+    clients: 5,
+    pauseMs: 300,
+    latencyMaxMs: 200,
+    faults: { ...life.faults, cut: 4, clog: 4 },
+    healing: { ...life.healing, intervalMs: 60_000, readRepair: 'off' }
+  }
+}
+
+/** Hints expire before their targets are back. */
+export const hintsThatExpire: Situation = (drawn) => {
+  const life = { ...drawn, ...manyHints(drawn) }
+  return { ...life, healing: { ...life.healing, intervalMs: 60_000, hintAgeMs: 10_000 } }
+}
+
+/** Now and then a node loses its disk, while others keep hints of what it had written. */
+export const hintsAndLostDisks: Situation = (drawn) => {
+  const life = { ...drawn, ...manyHints(drawn) }
+  return { ...life, lossyFault: 'lostDisk', faults: { ...life.faults, lossy: 3 } }
+}
+
+/** Nodes come back with old disks after what is on them was deleted and collected, and are asked at once. */
+export const oldDisks: Situation = ({ faults, healing }) => ({
+  nodes: 3,
+  deletes: true,
+  hotKeys: 3,
+  coldKeys: 3,
+  pauseMs: 1000,
+  returnReads: 6,
+  lossyFault: 'oldDisk',
+  faults: { ...faults, lossy: 4, split: 0, diskFull: 0 },
+  healing: { ...healing, intervalMs: 2000, graceMs: 0, bytesPerSecondMax: 16 * mebi }
+})
+
+/** Many writes that only some replicas get, and comparisons all the time. */
+export const busyComparisons: Situation = ({ faults, healing }) => ({
+  nodes: 3,
+  hotKeys: 2,
+  coldKeys: 6,
+  clients: 5,
+  pauseMs: 300,
+  loseProbability: 0.05,
+  lossyFault: 'none',
+  faults: { ...faults, lossy: 0 },
+  healing: { ...healing, intervalMs: 2000, hints: false, readRepair: 'off', concurrency: 4 }
+})
+
+/** By the name that the runner knows them by. */
+export const situations: Readonly<Record<string, Situation>> = {
+  manyHints,
+  hintsThatChange,
+  hintsThatExpire,
+  hintsAndLostDisks,
+  oldDisks,
+  busyComparisons
+}
