@@ -8,6 +8,7 @@ import type {
   FactKind,
   FactName,
   FactOffer,
+  PreparedProof,
   ProofNote
 } from './reconcile/range-side.ts'
 import { type ReportTable, vectorAt } from './report-table.ts'
@@ -118,13 +119,16 @@ export class WatermarkFacts {
     return coversVersion(this.#joinedWith(partition, watermark), version)
   }
 
+  prepareProof({ peer, partitions, table }: PreparedProof): void {
+    const prepared = this.#tables.get(table)
+    if (prepared === undefined) return
+    this.#watermarks.prepareProof(this.#sound(partitions, peer), peer, prepared)
+  }
+
   noteProof({ peer, partitions, table, watermarks }: ProofNote): void {
     const proven = this.#tables.get(table)
     if (proven === undefined) return
-    const begun = this.#begun.get(peer)
-    const sound = partitions.filter(
-      (partition) => (begun?.get(partition) ?? 0) === this.#watermarks.timesForgotten(partition)
-    )
+    const sound = this.#sound(partitions, peer)
     this.#watermarks.noteProof(sound, peer, proven)
     const equal = new Set(sound)
     for (const { kind, name, partitions: named } of watermarks) {
@@ -134,6 +138,14 @@ export class WatermarkFacts {
         if (equal.has(partition)) this.#watermarks.join(partition, vector, proven)
       }
     }
+  }
+
+  /** Those whose rows were not found damaged since the exchange began. */
+  #sound(partitions: readonly number[], peer: string): number[] {
+    const begun = this.#begun.get(peer)
+    return partitions.filter(
+      (partition) => (begun?.get(partition) ?? 0) === this.#watermarks.timesForgotten(partition)
+    )
   }
 
   #noteBeginning(partitions: readonly number[], peer: string): void {

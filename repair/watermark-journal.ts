@@ -1,7 +1,7 @@
 import { DecodeError } from '../core/errors.ts'
 import type { Log, Timers } from '../core/ports.ts'
 import type { ListChange, StoredContents, WatermarkStore } from '../storage/watermark-store.ts'
-import { type Pair, type PairProof, pairsOf } from './pair-proofs.ts'
+import { makePair, type PairProof } from './pair-proofs.ts'
 import { emptyTable, type ReportTable } from './report-table.ts'
 import { packTable, unpackTable } from './report-table-codec.ts'
 import { decodeWatermark, encodeWatermark, type WatermarkVector } from './watermark-vector.ts'
@@ -22,6 +22,7 @@ export interface WatermarkJournalOptions extends Omit<WatermarksOptions, 'onChan
 
 const watermarkList = 'watermark'
 const proofList = 'proof'
+const preparedList = 'prepared'
 
 /**
  * Opens what this node knows of watermarks, and from then on writes down what changes: at the end of the turn, once for
@@ -59,13 +60,16 @@ function listChanges(watermarks: Watermarks, change: WatermarkChange): ListChang
       content: encoded(watermarks.vector(partition))
     }))
   }
-  const { pair } = change
+  const { pair, kind } = change
   const packed = remembering(packTable)
-  return change.partitions.map((partition) => ({
-    list: `${proofList} ${pair.a} ${pair.b}`,
-    partition,
-    content: packed(watermarks.tableOf(pair, partition))
-  }))
+  return change.partitions.map((partition) => {
+    const isProof = kind === 'proofs'
+    const table = isProof
+      ? watermarks.tableOf(pair, partition)
+      : watermarks.preparedTableOf(pair, partition)
+    const list = `${isProof ? proofList : preparedList} ${pair.a} ${pair.b}`
+    return { list, partition, content: packed(table) }
+  })
 }
 
 /** Partitions mostly share one content, which is then encoded once. */
@@ -82,12 +86,18 @@ function restored(stored: StoredContents, log: Log): RestoredWatermarks {
   const tables = decoder<ReportTable>(stored, unpackTable, log)
   const vectors = decoder<WatermarkVector>(stored, decodeWatermark, log)
   const proofs: PairProof[] = []
+  const prepared: PairProof[] = []
+  const byKind = new Map([
+    [proofList, proofs],
+    [preparedList, prepared]
+  ])
   for (const [list, names] of stored.lists) {
-    const pair = pairOfList(list)
-    if (pair === null) continue
+    const [kind = '', a, b] = list.split(' ')
+    const found = byKind.get(kind)
+    if (found === undefined || a === undefined || b === undefined) continue
     for (const [partition, name] of names.entries()) {
       const table = name === null ? null : tables(name)
-      if (table !== null) proofs.push({ pair, table, partitions: [partition] })
+      if (table !== null) found.push({ pair: makePair(a, b), table, partitions: [partition] })
     }
   }
   const marks = [...(stored.lists.get(watermarkList) ?? []).entries()].flatMap(
@@ -96,13 +106,7 @@ function restored(stored: StoredContents, log: Log): RestoredWatermarks {
       return vector === null ? [] : [[partition, vector] as const]
     }
   )
-  return { table: decodeOwnTable(stored.table, log), proofs, vectors: marks }
-}
-
-function pairOfList(list: string): Pair | null {
-  const [kind, a, b] = list.split(' ')
-  if (kind !== proofList || a === undefined || b === undefined) return null
-  return pairsOf([a, b])[0] ?? null
+  return { table: decodeOwnTable(stored.table, log), proofs, prepared, vectors: marks }
 }
 
 function decodeOwnTable(bytes: Buffer | null, log: Log): ReportTable {

@@ -1,6 +1,13 @@
 import { isLive, type Version } from '../storage/version.ts'
 import type { Dot } from '../storage/version-vector.ts'
-import { includes, type Pair, type PairProof, PairProofs, pairsOf } from './pair-proofs.ts'
+import {
+  includes,
+  makePair,
+  type Pair,
+  type PairProof,
+  PairProofs,
+  pairsOf
+} from './pair-proofs.ts'
 import { emptyTable, mergeTables, type ReportTable, vectorAt } from './report-table.ts'
 import {
   type ContentName,
@@ -26,6 +33,7 @@ export interface WatermarksOptions {
 export type WatermarkChange =
   | { readonly kind: 'table' }
   | { readonly kind: 'proofs'; readonly pair: Pair; readonly partitions: readonly number[] }
+  | { readonly kind: 'prepared'; readonly pair: Pair; readonly partitions: readonly number[] }
   | { readonly kind: 'watermarks'; readonly partitions: readonly number[] }
 
 /** Why the watermark of a partition is not higher. */
@@ -44,6 +52,11 @@ export interface Holdup {
 export class Watermarks {
   readonly #options: WatermarksOptions
   readonly #proofs: PairProofs
+  /**
+   * What this node was about to have proven with its peers. The peer may note such a proof first, or alone, if one of the
+   * two stops in between, and others hear of it: this node can answer for it all the same.
+   */
+  readonly #prepared: PairProofs
   readonly #vectors: WatermarkVector[]
   /** The join of what peers have named, where it is above what this node can answer for. */
   readonly #ahead = new Map<number, WatermarkVector>()
@@ -56,6 +69,7 @@ export class Watermarks {
   constructor(options: WatermarksOptions) {
     this.#options = options
     this.#proofs = new PairProofs(options.partitions)
+    this.#prepared = new PairProofs(options.partitions)
     this.#vectors = new Array<WatermarkVector>(options.partitions).fill(noWatermark)
   }
 
@@ -100,11 +114,19 @@ export class Watermarks {
     this.#concludeAlone()
   }
 
+  /** An exchange of this node with `peer` is equal so far; what `peer` holds, and whether on disk, it says next. */
+  prepareProof(partitions: readonly number[], peer: string, table: ReportTable): void {
+    const pair = makePair(this.#options.selfId, peer)
+    const changed = this.#prepared.note({ pair, table, partitions })
+    if (changed.length === 0) return
+    this.#options.onChange({ kind: 'prepared', pair, partitions: changed })
+    for (const partition of changed) this.#catchUp(partition)
+  }
+
   /** An exchange of this node with `peer` ended equal, and both sides' rows are on disk. */
   noteProof(partitions: readonly number[], peer: string, table: ReportTable): void {
     const { selfId } = this.#options
-    const pair = pairsOf([selfId, peer])[0]
-    if (pair !== undefined && peer !== selfId) this.#note({ pair, table, partitions })
+    if (peer !== selfId) this.#note({ pair: makePair(selfId, peer), table, partitions })
   }
 
   /** A peer passes on what other pairs have proven. Of itself a node trusts only its own disk. */
@@ -154,6 +176,8 @@ export class Watermarks {
     for (const pair of own) {
       if (this.#proofs.drop(pair, partition))
         onChange({ kind: 'proofs', pair, partitions: [partition] })
+      if (this.#prepared.drop(pair, partition))
+        onChange({ kind: 'prepared', pair, partitions: [partition] })
     }
     if (this.vector(partition).size === 0) return
     this.#vectors[partition] = noWatermark
@@ -179,12 +203,15 @@ export class Watermarks {
   }
 
   /**
-   * All that this node can answer for: its watermark, and what its own exchanges have proven. A peer that concludes
-   * first is no further than that, unless this node has forgotten.
+   * All that this node can answer for: its watermark, and what its own exchanges have proven or were about to. A peer
+   * that concludes first is no further than that, unless this node has forgotten.
    */
   floor(partition: number): WatermarkVector {
     const own = this.#pairs(partition).filter((pair) => includes(pair, this.#options.selfId))
-    return joinWatermarks(this.vector(partition), this.#provenByAll(own, partition))
+    const tables = own.map((pair) =>
+      mergeTables(this.#proofs.tableOf(pair, partition), this.#prepared.tableOf(pair, partition))
+    )
+    return joinWatermarks(this.vector(partition), provenByAll(tables, partition))
   }
 
   /** Pairs that keep the watermark below what has been reported. */
@@ -214,6 +241,7 @@ export class Watermarks {
       this.#proofs.note(proof)
       this.#table = mergeTables(this.#table, proof.table)
     }
+    for (const proof of stored.prepared) this.#prepared.note(proof)
     for (const [partition, vector] of stored.vectors)
       this.#vectors[partition] = this.#intern(vector)
   }
@@ -231,6 +259,10 @@ export class Watermarks {
     return this.#proofs.tableOf(pair, partition)
   }
 
+  preparedTableOf(pair: Pair, partition: number): ReportTable {
+    return this.#prepared.tableOf(pair, partition)
+  }
+
   #note(proof: PairProof): void {
     const changed = this.#proofs.note(proof)
     if (changed.length === 0) return
@@ -244,7 +276,8 @@ export class Watermarks {
   #conclude(partitions: readonly number[]): void {
     const risen = partitions.filter((partition) => {
       if (!this.#isReplica(partition)) return false
-      return this.#raise(partition, this.#provenByAll(this.#pairs(partition), partition))
+      const tables = this.#pairs(partition).map((pair) => this.#proofs.tableOf(pair, partition))
+      return this.#raise(partition, provenByAll(tables, partition))
     })
     if (risen.length > 0) this.#options.onChange({ kind: 'watermarks', partitions: risen })
   }
@@ -259,12 +292,6 @@ export class Watermarks {
       if (this.#raise(partition, vectorAt(this.#table, partition))) risen.push(partition)
     }
     if (risen.length > 0) this.#options.onChange({ kind: 'watermarks', partitions: risen })
-  }
-
-  #provenByAll(pairs: readonly Pair[], partition: number): WatermarkVector {
-    const tables = new Set(pairs.map((pair) => this.#proofs.tableOf(pair, partition)))
-    const vectors = new Set([...tables].map((table) => vectorAt(table, partition)))
-    return meetWatermarks([...vectors])
   }
 
   #raise(partition: number, vector: WatermarkVector): boolean {
@@ -307,7 +334,8 @@ export class Watermarks {
   }
 
   #prune(): void {
-    if (this.#proofs.tableCount > contentsKeptMax) this.#proofs.prune()
+    for (const proofs of [this.#proofs, this.#prepared])
+      if (proofs.tableCount > contentsKeptMax) proofs.prune()
     // Peers name theirs again and again, and reads are held against them.
     const othersMax = contentsKeptMax + 2 * this.#options.partitions
     if (this.#byName.size <= othersMax) return
@@ -330,9 +358,16 @@ export class Watermarks {
   }
 }
 
+/** What all of the pairs with these tables have proven. */
+function provenByAll(tables: readonly ReportTable[], partition: number): WatermarkVector {
+  const vectors = [...new Set(tables)].map((table) => vectorAt(table, partition))
+  return meetWatermarks([...new Set(vectors)])
+}
+
 export interface RestoredWatermarks {
   readonly table: ReportTable
   readonly proofs: readonly PairProof[]
+  readonly prepared: readonly PairProof[]
   readonly vectors: Iterable<readonly [partition: number, vector: WatermarkVector]>
 }
 

@@ -134,6 +134,10 @@ export class CallPerformer {
       case 'sync':
         await side.sync()
         return { kind: 'sync', value: null }
+      case 'prepareProof':
+        this.#checkRunning()
+        await side.prepareProof(call.note)
+        return { kind: 'prepareProof', value: null }
       case 'noteProof':
         this.#checkRunning()
         await side.noteProof(call.note)

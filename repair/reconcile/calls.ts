@@ -4,6 +4,7 @@ import type { Dot } from '../../storage/version-vector.ts'
 import type {
   LeafListing,
   PartitionSnapshot,
+  PreparedProof,
   ProofNote,
   RowOutcome,
   RowSlice,
@@ -40,6 +41,7 @@ export type Call =
   | { readonly kind: 'receive'; readonly rows: readonly ShippedRow[] }
   | { readonly kind: 'setAside'; readonly rows: readonly RowSetAside[] }
   | { readonly kind: 'sync' }
+  | { readonly kind: 'prepareProof'; readonly note: PreparedProof }
   | { readonly kind: 'noteProof'; readonly note: ProofNote }
 
 export type CallKind = Call['kind']
@@ -61,6 +63,7 @@ export interface Results {
   readonly receive: readonly RowOutcome[]
   readonly setAside: null
   readonly sync: null
+  readonly prepareProof: null
   readonly noteProof: null
 }
 

@@ -92,8 +92,6 @@ export type Question =
       readonly table: FactName
       /** No difference at or below the table's numbers was found, or is left. */
       readonly equal: readonly number[]
-      /** Rows were shipped; equal where the present roots are. */
-      readonly repaired: readonly { readonly partition: number; readonly root: Uint8Array }[]
       /** Over, without a proof. */
       readonly finished: readonly number[]
       readonly setAside: readonly RowSetAside[]
@@ -180,7 +178,7 @@ export type Reply =
       readonly rows: readonly ShippedRow[]
       readonly next: Buffer | null
     }
-  /** For the partitions that were said to be equal, then those repaired: whether that is now noted. */
+  /** For the partitions that were said to be equal: whether that is now noted. */
   | { readonly kind: 'closed'; readonly proven: readonly boolean[] }
   | { readonly kind: 'kept' }
   /** The session, or the answer to a request that was repeated much later, is not known here (any more). */

@@ -4,9 +4,9 @@ import type { AbsenceRule, FactName, PartitionSnapshot } from './range-side.ts'
 
 /**
  * Where a partition stands in the session that this node began. `equal`: nothing that counts was found to differ.
- * `repaired`: what differed was shipped, which is yet to be looked at. `again`: it begins anew from its root.
+ * `again`: what differed was shipped, or something changed on the way; it begins anew from its root.
  */
-export type PartitionPhase = 'waiting' | 'comparing' | 'equal' | 'repaired' | 'again' | 'over'
+export type PartitionPhase = 'waiting' | 'comparing' | 'equal' | 'again' | 'over'
 
 export class PartitionProgress {
   readonly partition: number

@@ -145,11 +145,6 @@ function writeWants(writer: ByteWriter, { wants }: WantsPart, actors: ActorWrite
 function writeClose(writer: ByteWriter, question: Extract<Question, { kind: 'close' }>): void {
   writer.bytes(Buffer.from(question.table, 'hex'))
   writePartitions(writer, question.equal)
-  writePartitions(
-    writer,
-    question.repaired.map(({ partition }) => partition)
-  )
-  for (const { root } of question.repaired) writer.bytes(root)
   writePartitions(writer, question.finished)
   writer.varint(question.setAside.length)
   const actors = new ActorWriter(writer)
@@ -264,10 +259,6 @@ function readPull(reader: ByteReader) {
 function readClose(reader: ByteReader): Question {
   const table = reader.bytes(8).toString('hex')
   const equal = readPartitions(reader)
-  const repaired = readPartitions(reader).map((partition) => ({
-    partition,
-    root: reader.bytes(wideEntryBytes)
-  }))
   const finished = readPartitions(reader)
   const count = readCount(reader, 4)
   const actors = new ActorReader(reader)
@@ -275,5 +266,5 @@ function readClose(reader: ByteReader): Question {
     key: readObjectKey(reader),
     dots: actors.dots()
   }))
-  return { kind: 'close', table, equal, repaired, finished, setAside }
+  return { kind: 'close', table, equal, finished, setAside }
 }

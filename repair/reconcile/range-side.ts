@@ -90,11 +90,15 @@ export interface AbsenceRule {
   readonly nowMs: number
 }
 
-export interface ProofNote {
+/** What this side has found to be equal, up to the table's numbers. */
+export interface PreparedProof {
   readonly peer: string
   readonly partitions: readonly number[]
-  /** The table whose numbers are proven. */
   readonly table: FactName
+}
+
+/** What both sides have found to be equal, and hold durably. */
+export interface ProofNote extends PreparedProof {
   /** The peer's watermarks of these partitions as it named them at the beginning. */
   readonly watermarks: readonly FactOffer[]
 }
@@ -148,6 +152,11 @@ export interface RangeSide {
   fact(kind: FactKind, name: FactName): Uint8Array | null
   /** Errors: DecodeError for bytes that are no such fact, or have another name. */
   learn(offer: FactOffer, content: Uint8Array, peer: string): void
+  /**
+   * This side is about to tell the peer, which may note the proof then, and others hear of it, before this side does.
+   * What was prepared before a call of `sync` is durable after it.
+   */
+  prepareProof(prepared: PreparedProof): Promise<void>
   /** The pair's partitions hold the same up to the table's numbers, durably on both sides. Resolves once it is noted. */
   noteProof(note: ProofNote): Promise<void>
 }

@@ -10,8 +10,8 @@ import { SessionContext, type SessionOptions } from './session-context.ts'
 import { openPartitions } from './session-opening.ts'
 import { allLeaves, descend } from './tree-descent.ts'
 
-/** The first look and three more, for partitions whose snapshot, or content, changed on the way. */
-const passesMax = 4
+/** The first look, one at what was repaired, and three more for partitions that changed on the way. */
+const passesMax = 5
 
 /**
  * The side that began an exchange with one peer over all partitions that the two share, as a machine: outcomes of
@@ -117,11 +117,16 @@ function* runPass(context: SessionContext, begun: readonly PartitionProgress[]):
   for (const progress of begun) if (progress.phase === 'comparing') conclude(progress, dryRun)
   if (dryRun) {
     for (const progress of context.inPhase('equal')) progress.end('equal', '')
-  } else yield* closePartitions(context)
+    return
+  }
+  // What was repaired is looked at once more, and all proofs are noted together. Only what was set aside here must be told
+  // before: the peer would ship it again.
+  const isLookedAtAgain = context.inPhase('again').some(({ passes }) => passes < passesMax)
+  if (!isLookedAtAgain || context.untold.length > 0) yield* closePartitions(context)
 }
 
 function conclude(progress: PartitionProgress, dryRun: boolean): void {
   if (progress.obstacle !== '') progress.end('differs', progress.obstacle)
   else if (dryRun && progress.differences > 0) progress.end('differs', 'a dry run ships nothing')
-  else progress.phase = progress.moved > 0 ? 'repaired' : 'equal'
+  else progress.phase = progress.moved > 0 ? 'again' : 'equal'
 }

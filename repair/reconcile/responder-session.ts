@@ -1,4 +1,4 @@
-import { compareBytes, equalBytes } from '../../core/bytes.ts'
+import { equalBytes } from '../../core/bytes.ts'
 import { leavesPerNode, treeFanOut } from '../../core/limits.ts'
 import { partitionOf } from '../../ring/token.ts'
 import { decodeForeignObject } from '../../storage/object-codec.ts'
@@ -290,28 +290,22 @@ export class ResponderSession {
   }
 
   /** The peer's rows are on disk when it asks; ours are before we answer, and then both may note what is proven. */
-  *#close({ table, equal, repaired, finished, setAside }: Asked<'close'>): Answer<'closed'> {
+  *#close({ table, equal, finished, setAside }: Asked<'close'>): Answer<'closed'> {
     const rows = setAside.filter(({ key }) =>
       this.#parts.has(partitionOf(key.token, this.options.side.partitionCount))
     )
     if (rows.length > 0) yield* perform({ kind: 'setAside', rows })
-    const present = repaired.map(({ partition }) => partition)
-    const snapshots =
-      present.length === 0 ? [] : yield* perform({ kind: 'snapshots', partitions: present })
-    const holds = [
-      ...equal.map((partition) => this.#parts.has(partition)),
-      ...repaired.map(({ partition, root }, i) => {
-        const now = snapshots[i]?.root
-        return this.#parts.has(partition) && now !== undefined && compareBytes(now, root) === 0
-      })
-    ]
-    const proven = [...equal, ...present].filter((_, i) => holds[i])
-    const offer = { kind: 'table', name: table, partitions: [] } as const
-    const isKnown = this.options.side.knows(offer)
+    const isKnown = this.options.side.knows({ kind: 'table', name: table, partitions: [] })
+    const holds = equal.map((partition) => isKnown && this.#parts.has(partition))
+    const proven = equal.filter((_, i) => holds[i])
+    const { peer } = this.options
+    if (proven.length > 0) {
+      yield* perform({ kind: 'prepareProof', note: { peer, partitions: proven, table } })
+    }
     yield* perform({ kind: 'sync' })
-    if (isKnown && proven.length > 0) yield* this.#note(table, proven)
+    if (proven.length > 0) yield* this.#note(table, proven)
     this.#release([...proven, ...finished])
-    return { kind: 'closed', proven: holds.map((held) => held && isKnown) }
+    return { kind: 'closed', proven: holds }
   }
 
   *#note(table: FactName, partitions: readonly number[]): Script<void> {

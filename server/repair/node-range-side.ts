@@ -8,6 +8,7 @@ import type {
   FactOffer,
   LeafListing,
   PartitionSnapshot,
+  PreparedProof,
   ProofNote,
   RangeSide,
   RowOutcome,
@@ -147,6 +148,10 @@ export class NodeRangeSide implements RangeSide {
 
   learn(offer: FactOffer, content: Uint8Array): void {
     this.#options.facts.learn(offer, content)
+  }
+
+  async prepareProof(prepared: PreparedProof): Promise<void> {
+    this.#options.facts.prepareProof(prepared)
   }
 
   async noteProof(note: ProofNote): Promise<void> {

@@ -132,6 +132,19 @@ describe('a node that starts again', () => {
     assert.equal(watermarks.floor(0).size, 0)
   })
 
+  test('still answers for what it was about to have proven, once that was synced', async () => {
+    const database = await memoryDatabase()
+    const before = await openReplica(database)
+    const table: ReportTable = new Map([['incarnat', { member: 'n9', upTo: 7, lower: new Map() }]])
+    before.watermarks.noteProof([0], 'n3', table)
+    before.watermarks.prepareProof([0], 'n2', table)
+    await Promise.resolve()
+    await before.store.sync()
+    const { watermarks } = await openReplica(database)
+    assert.deepEqual([...watermarks.floor(0)], [['incarnat', 7]])
+    assert.equal(watermarks.vector(0).size, 0)
+  })
+
   test('still knows what was proven, and what is in quarantine', async () => {
     const database = await memoryDatabase()
     const before = await openReplica(database)

@@ -245,5 +245,6 @@ export class BulkSide implements RangeSide {
   async verify(): Promise<void> {}
   async setAside(): Promise<void> {}
   async sync(): Promise<void> {}
+  async prepareProof(): Promise<void> {}
   async noteProof(): Promise<void> {}
 }

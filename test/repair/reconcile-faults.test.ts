@@ -202,6 +202,27 @@ describe('proofs', () => {
     )
   })
 
+  test('are prepared durably on both sides before either notes one', async () => {
+    const { ours, theirs, pair } = diverged(300)
+    const sides = [ours, theirs]
+    const unprepared = new Set<number>()
+    for (const side of sides) {
+      const note = side.noteProof.bind(side)
+      side.noteProof = (proof) => {
+        for (const { durablyPrepared } of sides) {
+          const prepared = durablyPrepared.filter(({ table }) => table === proof.table)
+          const numbers = prepared.flatMap((each) => each.partitions)
+          for (const partition of proof.partitions)
+            if (!numbers.includes(partition)) unprepared.add(partition)
+        }
+        return note(proof)
+      }
+    }
+    await pair.run({ partitions })
+    assert.deepEqual([...unprepared], [])
+    assert.equal(ours.proofs.flatMap((note) => note.partitions).length, partitionCount)
+  })
+
   test('are not noted here without the answer that the peer’s rows are on disk', async () => {
     const { ours, theirs, pair } = diverged(0)
     // The peer notes, and its answer is lost.

@@ -93,14 +93,6 @@ const openPartitions = partitionSets.chain((numbers) =>
     )
     .map((list) => [...list])
 )
-const repaired = partitionSets.chain((numbers) =>
-  fc
-    .tuple(...numbers.map(() => bytesOf(16)))
-    .map((roots) =>
-      numbers.map((partition, i) => ({ partition, root: roots[i] ?? Buffer.alloc(16) }))
-    )
-)
-
 const bodies: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ kind: kind('open'), nowMs: counts, offers, partitions: openPartitions }, plain),
   fc.record({ kind: kind('verify'), partitions: partitionSets }, plain),
@@ -135,7 +127,6 @@ const bodies: fc.Arbitrary<Question> = fc.oneof(
       kind: kind('close'),
       table: names,
       equal: partitionSets,
-      repaired,
       finished: partitionSets,
       setAside: fc.array(fc.record({ key: keys, dots: dotLists }, plain), { maxLength: 2 })
     },

@@ -8,6 +8,7 @@ import type {
   LeafListing,
   ListedRow,
   PartitionSnapshot,
+  PreparedProof,
   ProofNote,
   RangeSide,
   RowOutcome,
@@ -83,6 +84,9 @@ export class MemorySide implements RangeSide {
   readonly trees: HashTrees
   readonly #leaves = new Map<number, Map<string, HeldRow>>()
   readonly proofs: ProofNote[] = []
+  readonly prepared: PreparedProof[] = []
+  /** Of those prepared, the ones that would be there after a crash. */
+  durablyPrepared: readonly PreparedProof[] = []
   readonly syncedRows: { rows: number } = { rows: -1 }
   readonly learned: FactOffer[] = []
   readonly facts = new Map<string, Uint8Array>([[`table ${tableName}`, tableContent]])
@@ -220,6 +224,7 @@ export class MemorySide implements RangeSide {
   async sync(): Promise<void> {
     this.onCall('sync')
     this.syncedRows.rows = this.received
+    this.durablyPrepared = [...this.prepared]
   }
 
   collectable(_: number, { tombstone, dot, ...rest }: Version, rule: AbsenceRule): boolean {
@@ -247,6 +252,11 @@ export class MemorySide implements RangeSide {
     if (content.length === 0) throw new DecodeError('an empty fact')
     this.learned.push(offer)
     this.facts.set(`${offer.kind} ${offer.name}`, Buffer.from(content))
+  }
+
+  async prepareProof(prepared: PreparedProof): Promise<void> {
+    this.onCall('prepareProof')
+    this.prepared.push(prepared)
   }
 
   async noteProof(note: ProofNote): Promise<void> {

@@ -68,6 +68,15 @@ describe('a watermark', () => {
     assert.equal(watermarks.atOrBelow(0, { actor, counter: 9 }), true)
   })
 
+  test('a proof that was only prepared goes the same way', () => {
+    const { watermarks } = open('n1')
+    watermarks.noteProof(all, 'n3', tableOf(6))
+    watermarks.prepareProof(all, 'n2', tableOf(6))
+    watermarks.forget(0)
+    assert.equal(watermarks.floor(0).size, 0)
+    assert.deepEqual(watermarks.floor(1), vectorOf(6))
+  })
+
   test('that was forgotten does not come back with one peer, which may have lost the same', () => {
     const { watermarks } = open('n1')
     proveAll(watermarks, tableOf(7))
@@ -189,6 +198,23 @@ describe('a node is behind', () => {
     watermarks.hear(0, vectorOf(6))
     assert.equal(watermarks.isBehind(0), true)
     assert.equal(watermarks.isBehind(1), false)
+  })
+
+  test('not where a peer has noted the proof of an exchange whose last answer was lost', () => {
+    const { watermarks, changes } = open('n1')
+    watermarks.noteProof(all, 'n3', tableOf(6))
+    watermarks.prepareProof([0, 1], 'n2', tableOf(6))
+    assert.deepEqual(changes.at(-1), {
+      kind: 'prepared',
+      pair: makePair('n1', 'n2'),
+      partitions: [0, 1]
+    })
+    watermarks.hear(0, vectorOf(6))
+    assert.equal(watermarks.isBehind(0), false)
+    watermarks.hear(2, vectorOf(6))
+    assert.equal(watermarks.isBehind(2), true, 'of this partition nothing was prepared')
+    watermarks.hearProof({ pair: makePair('n2', 'n3'), table: tableOf(6), partitions: all })
+    assert.equal(watermarks.vector(0).size, 0, 'it is no proof')
   })
 
   test('until an equal exchange lets it join', () => {

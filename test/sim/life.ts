@@ -298,6 +298,7 @@ class Life {
   #watchClaims(): void {
     this.#cluster.time.schedule(() => {
       this.#checkClaims()
+      this.#checkNobodyIsBehind()
       if (this.#cluster.time.nowMs < lifeMsMin) this.#watchClaims()
     }, claimsEveryMs)
   }
@@ -311,6 +312,18 @@ class Life {
       const { mode } = this.#parameters
       for (const detail of falseClaims(this.#cluster.nodes, key, { mode, isBuried })) {
         this.#violate('claims', detail, history)
+      }
+    }
+  }
+
+  /** Whoever has lost nothing can answer for all that its peers have proven, whatever ended in the middle. */
+  #checkNobodyIsBehind(): void {
+    if (this.#faults.forgotten || this.#faults.hasTampered) return
+    for (const { id, arriving, cluster } of this.#nodes) {
+      for (let partition = 0; partition < cluster.ring.partitions; partition++) {
+        if (!arriving.watermarks.isBehind(partition)) continue
+        this.#violate('behind', `${id} takes its disk for an old copy, in partition ${partition}`)
+        return
       }
     }
   }

@@ -278,6 +278,17 @@ export const repairMutants: readonly Mutant[] = [
     ]
   },
   {
+    name: 'proofs-not-prepared',
+    rule: 'Before a peer can note a proof, this node can answer for it.',
+    edits: [
+      {
+        file: 'repair/watermarks.ts',
+        find: 'const changed = this.#prepared.note({ pair, table, partitions })',
+        replace: 'const changed = this.#prepared.note({ pair, table, partitions: [] })'
+      }
+    ]
+  },
+  {
     name: 'reads-before-hearing',
     rule: 'A node that has come back answers no reads before it has heard the watermarks of those it can reach.',
     situation: oldDisks,
