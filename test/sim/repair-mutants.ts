@@ -173,9 +173,9 @@ export const repairMutants: readonly Mutant[] = [
     situation: busyComparisons,
     edits: [
       {
-        file: responder,
-        find: 'now !== undefined && compareBytes(now, root) === 0',
-        replace: 'now !== undefined && root.length > 0'
+        file: 'repair/reconcile/reconcile-session.ts',
+        find: "progress.moved > 0 ? 'again' : 'equal'",
+        replace: "progress.moved < 0 ? 'again' : 'equal'"
       },
       {
         file: 'repair/reconcile/leaf-repair.ts',
@@ -195,8 +195,8 @@ export const repairMutants: readonly Mutant[] = [
       },
       {
         file: responder,
-        find: "    yield* perform({ kind: 'sync' })\n    if (isKnown",
-        replace: '    if (isKnown'
+        find: "    yield* perform({ kind: 'sync' })\n    if (proven",
+        replace: '    if (proven'
       }
     ]
   },
