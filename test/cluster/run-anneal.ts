@@ -14,13 +14,21 @@ export interface RunOptions {
   readonly stdin?: Buffer
 }
 
+/** What the processes of tests need of the environment: the search path, and where Node.js keeps compiled code. */
+export const sparseEnvironment: NodeJS.ProcessEnv = {
+  PATH: process.env['PATH'],
+  ...(process.env['NODE_COMPILE_CACHE'] === undefined
+    ? {}
+    : { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] })
+}
+
 /** Starts `anneal` with its streams as pipes and nothing of the environment but `env`. */
 export function spawnAnneal(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {}
 ): ChildProcess {
   return spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { ...sparseEnvironment, ...env },
     stdio: ['pipe', 'pipe', 'pipe']
   })
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { sparseEnvironment } from './run-anneal.ts'
 
 const program = fileURLToPath(new URL('../../bin/anneal.js', import.meta.url))
 const pollMs = 20
@@ -72,7 +73,7 @@ export class ServerProcess {
     const sets = [...(this.settings.set ?? []), ...set].flatMap((setting) => ['--set', setting])
     const child = spawn(process.execPath, [program, 'start', ...args, ...sets], {
       // With the pipe gone, however this process ended, the node ends too.
-      env: { PATH: process.env['PATH'], ANNEAL_PARENT_PIPE: '1' },
+      env: { ...sparseEnvironment, ANNEAL_PARENT_PIPE: '1' },
       stdio: ['pipe', 'pipe', 'pipe']
     })
     this.#child = child
