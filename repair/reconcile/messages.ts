@@ -83,6 +83,8 @@ export type Question =
   | { readonly kind: 'leaves'; readonly width: number; readonly parts: readonly LeavesPart[] }
   | {
       readonly kind: 'exchange'
+      /** The answer is to name the present roots of all partitions that are spoken of. */
+      readonly wantsRoots: boolean
       readonly rows: readonly ShippedRow[]
       readonly parts: readonly WantsPart[]
     }
@@ -118,6 +120,12 @@ export interface OpenAnswer {
   readonly keys: number
   /** The answering side's digests of the 16 nodes of level 1, where the status is `differs`; empty otherwise. */
   readonly children: Uint8Array
+}
+
+export interface PresentRoot {
+  readonly partition: number
+  /** 16 bytes. */
+  readonly root: Uint8Array
 }
 
 /** What the answering side found below one node. */
@@ -169,6 +177,8 @@ export type Reply =
       /** A want spoke of other snapshots. */
       readonly stale: boolean
       readonly rows: readonly ShippedRow[]
+      /** After what has arrived, and before what is sent along. */
+      readonly roots: readonly PresentRoot[]
     }
   | {
       readonly kind: 'pulled'

@@ -26,8 +26,8 @@ export class PartitionProgress {
   bytesReceived = 0
   /** Rows that are still expected to be streamed, where one side holds nothing. */
   rowsToStream = 0
-  /** Rows that were exchanged in this pass. */
-  moved = 0
+  /** Rows were exchanged in this pass, and the roots were not found equal since. */
+  isToBeLookedAt = false
   /** What keeps the partition from being called equal whatever is compared again; empty for nothing. */
   obstacle = ''
   /** The pass in which differing keys were counted: those that are met again in the next are not counted again. */
@@ -41,7 +41,7 @@ export class PartitionProgress {
     this.phase = 'comparing'
     this.snapshot = snapshot
     this.passes++
-    this.moved = 0
+    this.isToBeLookedAt = false
     this.obstacle = ''
     if (this.passes === 1) this.keys = snapshot.keys
   }

@@ -75,6 +75,7 @@ function writeBody(writer: ByteWriter, question: Question): void {
       writer.uint8(question.width)
       return writeParts(writer, question.parts, (to, part) => writeLeaves(to, part, question.width))
     case 'exchange': {
+      writer.uint8(question.wantsRoots ? 1 : 0)
       writeRows(writer, question.rows)
       const actors = new ActorWriter(writer)
       return writeParts(writer, question.parts, (to, part) => writeWants(to, part, actors))
@@ -187,9 +188,15 @@ function readBody(reader: ByteReader, kind: QuestionKind): Question {
       return { kind, width, parts: readParts(reader, (ref) => readLeaves(reader, ref, width)) }
     }
     case 'exchange': {
+      const wantsRoots = reader.uint8() === 1
       const rows = readRows(reader)
       const actors = new ActorReader(reader)
-      return { kind, rows, parts: readParts(reader, (ref) => readWants(reader, ref, actors)) }
+      return {
+        kind,
+        wantsRoots,
+        rows,
+        parts: readParts(reader, (ref) => readWants(reader, ref, actors))
+      }
     }
     case 'pull':
       return { kind, part: readPull(reader) }

@@ -128,5 +128,5 @@ function* runPass(context: SessionContext, begun: readonly PartitionProgress[]):
 function conclude(progress: PartitionProgress, dryRun: boolean): void {
   if (progress.obstacle !== '') progress.end('differs', progress.obstacle)
   else if (dryRun && progress.differences > 0) progress.end('differs', 'a dry run ships nothing')
-  else progress.phase = progress.moved > 0 ? 'again' : 'equal'
+  else progress.phase = progress.isToBeLookedAt ? 'again' : 'equal'
 }

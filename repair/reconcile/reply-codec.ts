@@ -11,9 +11,11 @@ import {
   type NodeAnswer,
   type OpenAnswer,
   type OpenStatus,
+  type PresentRoot,
   type Reply,
   type ReplyKind,
-  topBytes
+  topBytes,
+  wideEntryBytes
 } from './messages.ts'
 import type { RowOutcome } from './range-side.ts'
 import {
@@ -24,6 +26,7 @@ import {
   readFacts,
   readKeyDigest,
   readOffers,
+  readPartitions,
   readRows,
   readWanted,
   totalRowBytes,
@@ -31,6 +34,7 @@ import {
   writeFacts,
   writeKeyDigest,
   writeOffers,
+  writePartitions,
   writeRows,
   writeWanted
 } from './wire-parts.ts'
@@ -77,7 +81,8 @@ function writeBody(writer: ByteWriter, reply: Reply): void {
     case 'exchanged':
       writeOutcomes(writer, reply.outcomes)
       writer.varint(reply.answered).uint8(reply.stale ? 1 : 0)
-      return writeRows(writer, reply.rows)
+      writeRows(writer, reply.rows)
+      return writeRoots(writer, reply.roots)
     case 'pulled':
       writer.uint8((reply.stale ? 1 : 0) + (reply.wait ? 2 : 0))
       writer.lengthPrefixed(reply.next ?? Buffer.alloc(0))
@@ -163,6 +168,21 @@ function writeHeaderRow(writer: ByteWriter, row: HeaderRow, actors: ActorWriter)
   }
 }
 
+function writeRoots(writer: ByteWriter, roots: readonly PresentRoot[]): void {
+  writePartitions(
+    writer,
+    roots.map(({ partition }) => partition)
+  )
+  for (const { root } of roots) writer.bytes(root)
+}
+
+function readRoots(reader: ByteReader): PresentRoot[] {
+  return readPartitions(reader).map((partition) => ({
+    partition,
+    root: reader.bytes(wideEntryBytes)
+  }))
+}
+
 function writeOutcomes(writer: ByteWriter, outcomes: readonly RowOutcome[]): void {
   writer.varint(outcomes.length)
   const actors = new ActorWriter(writer)
@@ -208,7 +228,9 @@ function readBody(reader: ByteReader, kind: ReplyKind): Reply {
     case 'exchanged': {
       const outcomes = readOutcomes(reader)
       const answered = reader.varint()
-      return { kind, outcomes, answered, stale: reader.uint8() === 1, rows: readRows(reader) }
+      const stale = reader.uint8() === 1
+      const rows = readRows(reader)
+      return { kind, outcomes, answered, stale, rows, roots: readRoots(reader) }
     }
     case 'pulled': {
       const flags = reader.uint8()

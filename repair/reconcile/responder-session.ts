@@ -15,6 +15,7 @@ import {
   type OpenAnswer,
   type OpenPartition,
   type PartitionRef,
+  type PresentRoot,
   type Question,
   type Reply,
   rootBytes,
@@ -189,9 +190,8 @@ export class ResponderSession {
     return { kind: 'compared', parts: parts.map(compare) }
   }
 
-  *#exchange({ rows, parts }: Asked<'exchange'>): Answer<'exchanged'> {
-    const isOurs = ({ key }: ShippedRow) =>
-      this.#parts.has(partitionOf(key.token, this.options.side.partitionCount))
+  *#exchange({ rows, parts, wantsRoots }: Asked<'exchange'>): Answer<'exchanged'> {
+    const isOurs = (row: ShippedRow) => this.#parts.has(this.#partitionOf(row))
     const arriving = rows.filter(isOurs)
     const judged = arriving.length === 0 ? [] : yield* perform({ kind: 'receive', rows: arriving })
     let at = 0
@@ -200,10 +200,27 @@ export class ResponderSession {
     for (const row of arriving) this.bytesReceived += rowBytes(row)
     this.rowsReceived += arriving.length
     const isStale = parts.some((part) => this.#partOf(part) === null)
-    if (isStale) return { kind: 'exchanged', outcomes, answered: 0, stale: true, rows: [] }
+    if (isStale)
+      return { kind: 'exchanged', outcomes, answered: 0, stale: true, rows: [], roots: [] }
     const buriers = yield* this.#buriersOf(arriving.filter((_, i) => judged[i]?.kind === 'taken'))
     const { answered, found } = yield* this.#fetch(parts)
-    return { kind: 'exchanged', outcomes, answered, stale: false, rows: [...buriers, ...found] }
+    const spokenOf = [...arriving.map((row) => this.#partitionOf(row)), ...parts.map(partitionIn)]
+    const roots = wantsRoots ? yield* this.#presentRoots(spokenOf) : []
+    const sent = [...buriers, ...found]
+    return { kind: 'exchanged', outcomes, answered, stale: false, rows: sent, roots }
+  }
+
+  *#presentRoots(spokenOf: readonly number[]): Script<PresentRoot[]> {
+    const partitions = [...new Set(spokenOf)].sort((a, b) => a - b)
+    const snapshots = yield* perform({ kind: 'snapshots', partitions })
+    return partitions.flatMap((partition, i) => {
+      const root = snapshots[i]?.root
+      return root === undefined ? [] : [{ partition, root }]
+    })
+  }
+
+  #partitionOf({ key }: Pick<ShippedRow, 'key'>): number {
+    return partitionOf(key.token, this.options.side.partitionCount)
   }
 
   /** Rows that arrived may have been overwritten here by what counts as absent: then the peer has to hear of that. */
@@ -291,9 +308,7 @@ export class ResponderSession {
 
   /** The peer's rows are on disk when it asks; ours are before we answer, and then both may note what is proven. */
   *#close({ table, equal, finished, setAside }: Asked<'close'>): Answer<'closed'> {
-    const rows = setAside.filter(({ key }) =>
-      this.#parts.has(partitionOf(key.token, this.options.side.partitionCount))
-    )
+    const rows = setAside.filter((row) => this.#parts.has(this.#partitionOf(row)))
     if (rows.length > 0) yield* perform({ kind: 'setAside', rows })
     const isKnown = this.options.side.knows({ kind: 'table', name: table, partitions: [] })
     const holds = equal.map((partition) => isKnown && this.#parts.has(partition))
@@ -329,6 +344,10 @@ export class ResponderSession {
 
 /** Rows that are read between two looks at how many bytes there are. */
 const wantsAtOnce = 64
+
+function partitionIn({ partition }: PartitionRef): number {
+  return partition
+}
 
 const nothingPulled = {
   kind: 'pulled',

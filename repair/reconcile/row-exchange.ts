@@ -1,9 +1,10 @@
+import { equalBytes } from '../../core/bytes.ts'
 import { DecodeError } from '../../core/errors.ts'
 import { partitionOf } from '../../ring/token.ts'
 import { perform, type Script } from './calls.ts'
 import type { RowWork } from './leaf-comparison.ts'
 import { startOf } from './leaf-content.ts'
-import type { Want, WantsPart } from './messages.ts'
+import type { PresentRoot, Want, WantsPart } from './messages.ts'
 import type { PartitionProgress } from './partition-progress.ts'
 import type { ShippedRow } from './range-side.ts'
 import type { SessionContext } from './session-context.ts'
@@ -12,6 +13,8 @@ import type { SessionContext } from './session-context.ts'
 export const rowsBytesMax = 192 * 1024
 /** Wants of one message, whose rows the peer bounds by their bytes. */
 const wantsMax = 1024
+/** Where no more is exchanged, the answer tells whether all is equal now, which saves looking once more. */
+const rowsWithRootsMax = 64
 
 interface Wanted {
   readonly progress: PartitionProgress
@@ -39,13 +42,14 @@ export function* exchangeRows(
     }
   }
   context.counters.rowsToShip += ships.length + wants.length
+  const wantsRoots = ships.length + wants.length <= rowsWithRootsMax
   let shipped = 0
   let inVain = 0
   while (shipped < ships.length || wants.length > 0) {
     const batch = batchFrom(ships, shipped)
     shipped += batch.length
     const asked = wants.slice(0, wantsMax)
-    const answered = yield* exchangeOnce(context, batch, asked)
+    const answered = yield* exchangeOnce(context, batch, asked, wantsRoots)
     if (answered === null) break
     inVain = answered === 0 && batch.length === 0 ? inVain + 1 : 0
     if (inVain > 0) yield* context.awaitRows(inVain)
@@ -72,7 +76,8 @@ function batchFrom(ships: readonly Shipping[], from: number): Shipping[] {
 function* exchangeOnce(
   context: SessionContext,
   batch: readonly Shipping[],
-  asked: readonly Wanted[]
+  asked: readonly Wanted[],
+  wantsRoots: boolean
 ): Script<number | null> {
   const wanted = batch.flatMap(({ work }) => (work.ship === null ? [] : [work.ship]))
   const read = wanted.length === 0 ? [] : yield* perform({ kind: 'read', wanted })
@@ -81,7 +86,7 @@ function* exchangeOnce(
   for (const [i, { progress }] of batch.entries()) {
     const row = read[i] ?? null
     // What is there no more was overwritten, and whatever overwrote it is looked at with the partition's next pass.
-    if (row === null) progress.moved++
+    if (row === null) progress.isToBeLookedAt = true
     else {
       rows.push(row)
       senders.push(progress)
@@ -89,7 +94,10 @@ function* exchangeOnce(
   }
   context.counters.rowsToShip -= batch.length
   if (rows.length === 0 && asked.length === 0) return 0
-  const reply = yield* context.ask({ kind: 'exchange', rows, parts: partsOf(asked) }, 'exchanged')
+  const reply = yield* context.ask(
+    { kind: 'exchange', wantsRoots, rows, parts: partsOf(asked) },
+    'exchanged'
+  )
   if (reply === null) {
     const reason = 'the peer does not know the session any more'
     for (const { progress } of [...batch, ...asked]) context.restart(progress, reason)
@@ -107,10 +115,27 @@ function* exchangeOnce(
   }
   yield* setAside(context, aside)
   yield* takeIn(context, reply.rows)
+  yield* compareRoots(context, reply.roots)
   context.counters.rowsToShip -= reply.answered
   if (!reply.stale) return reply.answered
   for (const { progress } of asked) context.restart(progress, 'the peer speaks of another snapshot')
   return null
+}
+
+/** Both sides have taken what the other had: where the roots are equal now, there is nothing left to look at. */
+function* compareRoots(context: SessionContext, theirs: readonly PresentRoot[]): Script<void> {
+  const partitions = theirs.flatMap(({ partition }) =>
+    context.partitions.get(partition)?.phase === 'comparing' ? partition : []
+  )
+  if (partitions.length === 0) return
+  const snapshots = yield* perform({ kind: 'snapshots', partitions })
+  for (const [i, partition] of partitions.entries()) {
+    const here = snapshots[i]?.root
+    const there = theirs.find((other) => other.partition === partition)?.root
+    if (here === undefined || there === undefined || !equalBytes(here, there)) continue
+    const progress = context.partitions.get(partition)
+    if (progress !== undefined) progress.isToBeLookedAt = false
+  }
 }
 
 function* setAside(

@@ -92,7 +92,10 @@ function* push(context: SessionContext, { progress, leafFrom, leafTo }: Stripe):
     from = slice.next
     if (slice.rows.length === 0) continue
     count(context, progress, slice.rows)
-    const reply = yield* context.ask({ kind: 'exchange', rows: slice.rows, parts: [] }, 'exchanged')
+    const reply = yield* context.ask(
+      { kind: 'exchange', wantsRoots: false, rows: slice.rows, parts: [] },
+      'exchanged'
+    )
     if (reply === null) {
       return context.restart(progress, 'the peer does not know the session any more')
     }

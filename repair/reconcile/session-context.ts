@@ -127,7 +127,7 @@ export class SessionContext {
   }
 
   #judge(progress: PartitionProgress, outcome: RowOutcome): void {
-    progress.moved++
+    progress.isToBeLookedAt = true
     if (outcome.kind === 'quarantined') this.counters.quarantined += outcome.dots.length
     if (outcome.kind !== 'refused') return
     this.counters.refused++

@@ -37,10 +37,10 @@ describe('of 1,000,000 keys in 256 partitions', () => {
 
   for (const staleIsOurs of [true, false]) {
     const side = staleIsOurs ? 'on the side that asks' : 'on the side that is asked'
-    test(`3 are stale ${side}: at most 16 KB of index and 6 round trips`, async () => {
+    test(`3 are stale ${side}: at most 16 KB of index and 5 round trips`, async () => {
       const { indexBytes, roundTrips } = await exchange(3, staleIsOurs)
       assert.ok(indexBytes <= 16 * 1024, `${indexBytes} bytes`)
-      assert.ok(roundTrips <= 6, `${roundTrips} round trips`)
+      assert.ok(roundTrips <= 5, `${roundTrips} round trips`)
     })
 
     test(`1,000 are stale ${side}: at most 1 KB of index for each`, async () => {

@@ -93,6 +93,14 @@ const openPartitions = partitionSets.chain((numbers) =>
     )
     .map((list) => [...list])
 )
+const presentRoots = partitionSets.chain((numbers) =>
+  fc
+    .tuple(...numbers.map(() => bytesOf(16)))
+    .map((roots) =>
+      numbers.map((partition, i) => ({ partition, root: roots[i] ?? Buffer.alloc(16) }))
+    )
+)
+
 const bodies: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ kind: kind('open'), nowMs: counts, offers, partitions: openPartitions }, plain),
   fc.record({ kind: kind('verify'), partitions: partitionSets }, plain),
@@ -105,7 +113,10 @@ const bodies: fc.Arbitrary<Question> = fc.oneof(
         plain
       )
     ),
-  fc.record({ kind: kind('exchange'), rows, parts: partsOf(wants) }, plain),
+  fc.record(
+    { kind: kind('exchange'), wantsRoots: fc.boolean(), rows, parts: partsOf(wants) },
+    plain
+  ),
   fc.record(
     {
       kind: kind('pull'),
@@ -212,7 +223,8 @@ const answers: fc.Arbitrary<Reply> = fc.oneof(
       outcomes: fc.array(outcomes, { maxLength: 5 }),
       answered: counts,
       stale: fc.boolean(),
-      rows
+      rows,
+      roots: presentRoots
     },
     plain
   ),

@@ -174,8 +174,8 @@ export const repairMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'repair/reconcile/reconcile-session.ts',
-        find: "progress.moved > 0 ? 'again' : 'equal'",
-        replace: "progress.moved < 0 ? 'again' : 'equal'"
+        find: "progress.isToBeLookedAt ? 'again' : 'equal'",
+        replace: "progress.passes < 0 ? 'again' : 'equal'"
       },
       {
         file: 'repair/reconcile/leaf-repair.ts',
