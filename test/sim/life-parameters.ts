@@ -37,7 +37,10 @@ export interface HealingParameters {
 export interface LifeParameters {
   readonly seed: number
   readonly nodes: number
+  /** Until when faults happen and clients are at work. */
   readonly durationMs: number
+  /** At least as long as that is looked on; later by as much as healing takes. */
+  readonly lifeMs: number
   readonly hotKeys: number
   readonly coldKeys: number
   readonly clients: number
@@ -76,6 +79,7 @@ export function drawParameters(seed: number): LifeParameters {
     seed,
     nodes,
     durationMs: 240_000,
+    lifeMs: 300_000,
     hotKeys: 1 + random.int(4),
     coldKeys: random.int(40),
     clients: 2 + random.int(4),

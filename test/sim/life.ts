@@ -48,7 +48,6 @@ const boundsEveryMs = 5000
 const claimsEveryMs = 1000
 const triesMax = 3
 const repairMs = 10_000
-const lifeMsMin = 300_000
 const violationsMax = 5
 const pendingBytesMax = 64 * 1024 * 1024
 const inFlightMax = 4096
@@ -184,7 +183,7 @@ class Life {
   /** Before anybody reads or writes again: replicas become equal by themselves, and then silent. */
   async #heal(): Promise<void> {
     const hasForgotten = this.#faults.forgotten
-    const wrong = await this.#healing.judge({ untilMs: lifeMsMin, hasForgotten })
+    const wrong = await this.#healing.judge({ untilMs: this.#parameters.lifeMs, hasForgotten })
     for (const { invariant, detail } of wrong) this.#violate(invariant, detail)
     if (wrong.length === 0 && !hasForgotten) await this.#checkQuarantine()
   }
@@ -280,8 +279,8 @@ class Life {
   /** What a node has kept for another goes only once it is safe elsewhere, as long as no disk has lost anything. */
   #checkHintGone(id: string, row: Buffer, bytes: Buffer): void {
     if (this.#faults.forgotten) return
-    const { mode, healing } = this.#parameters
-    const hintsExpire = healing.hintAgeMs < lifeMsMin
+    const { mode, healing, lifeMs } = this.#parameters
+    const hintsExpire = healing.hintAgeMs < lifeMs
     for (const detail of lostWithHint(this.#cluster.nodes, { row, bytes }, { mode, hintsExpire })) {
       const name = Buffer.from(parseHintRowKey(row).key.key).toString()
       this.#violate('hints', `at ${id} ${detail}`, this.#workload.histories.get(name))
@@ -299,7 +298,7 @@ class Life {
     this.#cluster.time.schedule(() => {
       this.#checkClaims()
       this.#checkNobodyIsBehind()
-      if (this.#cluster.time.nowMs < lifeMsMin) this.#watchClaims()
+      if (this.#cluster.time.nowMs < this.#parameters.lifeMs) this.#watchClaims()
     }, claimsEveryMs)
   }
 

@@ -9,7 +9,7 @@ const noticedSoon = [
   'acknowledged-before-written',
   'arrival-overwrites',
   'epoch-unseen',
-  'repeated-request-carried-out'
+  'proofs-not-prepared'
 ]
 const livesMax = 40
 
