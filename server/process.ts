@@ -15,6 +15,7 @@ import { createNode } from './create-node.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { createLog, rateLimitedLog } from './log.ts'
 import type { Node } from './node.ts'
+import { leaveOpeningMark, removeOpeningMark } from './opening-mark.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
 import { limitYoungGeneration } from './young-generation.ts'
@@ -22,6 +23,8 @@ import { limitYoungGeneration } from './young-generation.ts'
 const keepaliveMs = 5000
 const noticeFraction = 0.1
 const eventLinesPerMinute = 60
+// What LevelDB does by itself after it was opened is done by then.
+const openedWellMs = 15_000
 
 // Gauges that are called totals, which Prometheus' own linter refuses; the figures are sums of others that stay.
 const misnamed = ['handles', 'requests', 'resources'].map(
@@ -44,6 +47,33 @@ export async function runNode(config: Config): Promise<void> {
   const log = rateLimitedLog(lines, systemClock, eventLinesPerMinute)
   limitYoungGeneration()
   const stopping = untilStopped(log)
+  const mark = join(config.node.data, 'opening')
+  if (await leaveOpeningMark(mark))
+    log.warn({ directory: join(config.node.data, 'db') }, diedOpening)
+  try {
+    await runUntilStopped(config, { log, stopping, onServing: () => removeLater(mark) })
+  } finally {
+    await removeOpeningMark(mark)
+  }
+}
+
+const diedOpening =
+  'the last process of this node ended without a word while it opened its database, or shortly after; if that happens again the files are damaged: move the directory away and start again, and the node comes back empty and takes its data from the other replicas'
+
+function removeLater(mark: string): void {
+  void setTimeout(openedWellMs, null, { ref: false }).then(() => removeOpeningMark(mark))
+}
+
+interface Running {
+  readonly log: Log
+  readonly stopping: ReturnType<typeof untilStopped>
+  readonly onServing: () => void
+}
+
+async function runUntilStopped(
+  config: Config,
+  { log, stopping, onServing }: Running
+): Promise<void> {
   const settled = withAdvertisedAddresses(config)
   const directory = join(config.node.data, 'db')
   const database = await openLevel(directory, config.storage)
@@ -85,6 +115,7 @@ export async function runNode(config: Config): Promise<void> {
     },
     'serving'
   )
+  onServing()
   await stopping.requested
   await stop(node, http, config.http.drainMs)
   log.info({}, 'stopped')

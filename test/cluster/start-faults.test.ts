@@ -133,3 +133,19 @@ test('with the damaged database moved away the node starts again, empty', async 
   await stopped.start()
   assert.equal(await stopped.end('SIGTERM'), 0)
 })
+
+test('a process that ended without a word while the database was opened is told of by the next one', async () => {
+  const [, , , , http = '', peer = ''] = ports
+  const node = new ServerProcess({ ...settings('abrupt'), http, peer })
+  const saysWhatToDo = () =>
+    node.log.filter(({ level, msg }) => level === 'warn' && /move the directory away/.test(msg))
+  await node.start()
+  assert.deepEqual(saysWhatToDo(), [], 'a first start')
+  await node.end('SIGKILL')
+  await node.start()
+  assert.equal(saysWhatToDo().length, 1)
+  assert.equal(await node.end('SIGTERM'), 0)
+  await node.start()
+  assert.equal(saysWhatToDo().length, 1, 'after a clean stop there is nothing to say')
+  assert.equal(await node.end('SIGTERM'), 0)
+})

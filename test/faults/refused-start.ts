@@ -12,8 +12,21 @@ export async function startDamaged(arena: Arena, node: LaunchedProcess): Promise
     await node.until('is ready', () => node.isReady(), startSeconds)
     return 'started'
   } catch {
+    if ((await node.end('SIGKILL')) === 'SIGABRT') return startAborted(arena, node)
     await replaceDatabase(arena, node)
     return 'refused, and started empty'
+  }
+}
+
+/** LevelDB has ended the process without a word; the next one says what to do before it opens the database. */
+async function startAborted(arena: Arena, node: LaunchedProcess): Promise<string> {
+  node.spawn()
+  try {
+    await node.until('is ready', () => node.isReady(), startSeconds)
+    return 'aborted, and started'
+  } catch {
+    await replaceDatabase(arena, node)
+    return 'aborted twice, and started empty'
   }
 }
 
@@ -24,7 +37,8 @@ export async function startDamaged(arena: Arena, node: LaunchedProcess): Promise
 export async function replaceDatabase(arena: Arena, node: LaunchedProcess): Promise<void> {
   const ending = await node.end('SIGKILL')
   arena.expect(
-    ending === 1 && /move the (data )?directory away/i.test(node.lastLines()),
+    (ending === 1 || ending === 'SIGABRT') &&
+      /move the (data )?directory away/i.test(node.lastLines()),
     `with damaged files ${node.id} ended (${ending}) and did not say what to do\n${node.lastLines()}`
   )
   renameSync(databaseOf(node), `${databaseOf(node)}.${arena.roundsDone}.${Date.now()}`)
