@@ -204,7 +204,10 @@ export class ResponderSession {
       return { kind: 'exchanged', outcomes, answered: 0, stale: true, rows: [], roots: [] }
     const buriers = yield* this.#buriersOf(arriving.filter((_, i) => judged[i]?.kind === 'taken'))
     const { answered, found } = yield* this.#fetch(parts)
-    const spokenOf = [...arriving.map((row) => this.#partitionOf(row)), ...parts.map(partitionIn)]
+    const spokenOf = [
+      ...arriving.map((row) => this.#partitionOf(row)),
+      ...parts.map(({ partition }) => partition)
+    ]
     const roots = wantsRoots ? yield* this.#presentRoots(spokenOf) : []
     const sent = [...buriers, ...found]
     return { kind: 'exchanged', outcomes, answered, stale: false, rows: sent, roots }
@@ -344,10 +347,6 @@ export class ResponderSession {
 
 /** Rows that are read between two looks at how many bytes there are. */
 const wantsAtOnce = 64
-
-function partitionIn({ partition }: PartitionRef): number {
-  return partition
-}
 
 const nothingPulled = {
   kind: 'pulled',

@@ -124,17 +124,16 @@ function* exchangeOnce(
 
 /** Both sides have taken what the other had: where the roots are equal now, there is nothing left to look at. */
 function* compareRoots(context: SessionContext, theirs: readonly PresentRoot[]): Script<void> {
-  const partitions = theirs.flatMap(({ partition }) =>
-    context.partitions.get(partition)?.phase === 'comparing' ? partition : []
-  )
-  if (partitions.length === 0) return
-  const snapshots = yield* perform({ kind: 'snapshots', partitions })
-  for (const [i, partition] of partitions.entries()) {
-    const here = snapshots[i]?.root
-    const there = theirs.find((other) => other.partition === partition)?.root
-    if (here === undefined || there === undefined || !equalBytes(here, there)) continue
+  const compared = theirs.flatMap(({ partition, root }) => {
     const progress = context.partitions.get(partition)
-    if (progress !== undefined) progress.isToBeLookedAt = false
+    return progress?.phase === 'comparing' ? [{ progress, root }] : []
+  })
+  if (compared.length === 0) return
+  const partitions = compared.map(({ progress }) => progress.partition)
+  const snapshots = yield* perform({ kind: 'snapshots', partitions })
+  for (const [i, { progress, root }] of compared.entries()) {
+    const here = snapshots[i]?.root
+    if (here !== undefined && equalBytes(here, root)) progress.isToBeLookedAt = false
   }
 }
 
