@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 const program = fileURLToPath(new URL('../../bin/anneal.js', import.meta.url))
@@ -14,19 +15,19 @@ export interface RunOptions {
   readonly stdin?: Buffer
 }
 
-/** What the processes of tests need of the environment: the search path, and where Node.js keeps compiled code. */
-export const sparseEnvironment: NodeJS.ProcessEnv = {
+/** What processes need of the environment: the search path, and where Node.js keeps compiled code. */
+const sparseEnvironment: NodeJS.ProcessEnv = {
   PATH: process.env['PATH'],
   ...(process.env['NODE_COMPILE_CACHE'] === undefined
     ? {}
     : { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] })
 }
 
-/** Starts `anneal` with its streams as pipes and nothing of the environment but `env`. */
+/** Starts `anneal` with its streams as pipes and little of the environment but `env`. */
 export function spawnAnneal(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {}
-): ChildProcess {
+): ChildProcessByStdio<Writable, Readable, Readable> {
   return spawn(process.execPath, [program, ...args], {
     env: { ...sparseEnvironment, ...env },
     stdio: ['pipe', 'pipe', 'pipe']
@@ -41,12 +42,12 @@ export function runAnneal(
   const child = spawnAnneal(args, env)
   const stdout: Buffer[] = []
   let stderr = ''
-  child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk))
-  child.stderr?.on('data', (chunk: Buffer) => {
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString()
   })
-  child.stdin?.on('error', () => {})
-  child.stdin?.end(stdin)
+  child.stdin.on('error', () => {})
+  child.stdin.end(stdin)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) =>

@@ -1,10 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { sparseEnvironment } from './run-anneal.ts'
+import { spawnAnneal } from './run-anneal.ts'
 
-const program = fileURLToPath(new URL('../../bin/anneal.js', import.meta.url))
 const pollMs = 20
 const lastLinesShown = 20
 const startSeconds = 20
@@ -71,11 +69,8 @@ export class ServerProcess {
     const flags = Object.entries({ id, data, http, peer, seeds: seeds.join(',') })
     const args = flags.flatMap(([name, value]) => [`--${name}`, value])
     const sets = [...(this.settings.set ?? []), ...set].flatMap((setting) => ['--set', setting])
-    const child = spawn(process.execPath, [program, 'start', ...args, ...sets], {
-      // With the pipe gone, however this process ended, the node ends too.
-      env: { ...sparseEnvironment, ANNEAL_PARENT_PIPE: '1' },
-      stdio: ['pipe', 'pipe', 'pipe']
-    })
+    // With the pipe gone, however this process ended, the node ends too.
+    const child = spawnAnneal(['start', ...args, ...sets], { ANNEAL_PARENT_PIPE: '1' })
     this.#child = child
     this.#ending = null
     child.stdin.on('error', () => {})

@@ -6,27 +6,23 @@ import { databaseOf } from './row-damage.ts'
 const startSeconds = 60
 
 /** Starts a node whose files are damaged, and does what it says where it refuses. Answers with what it did, for people. */
-export async function startDamaged(arena: Arena, node: LaunchedProcess): Promise<string> {
+export async function startDamaged(
+  arena: Arena,
+  node: LaunchedProcess,
+  before = ''
+): Promise<string> {
   node.spawn()
   try {
     await node.until('is ready', () => node.isReady(), startSeconds)
-    return 'started'
+    return `${before}started`
   } catch {
-    if ((await node.end('SIGKILL')) === 'SIGABRT') return startAborted(arena, node)
+    // LevelDB has ended the process without a word: the next one says what to do before it opens the database.
+    const isFirst = before === ''
+    if (isFirst && (await node.end('SIGKILL')) === 'SIGABRT') {
+      return startDamaged(arena, node, 'aborted, then ')
+    }
     await replaceDatabase(arena, node)
-    return 'refused, and started empty'
-  }
-}
-
-/** LevelDB has ended the process without a word; the next one says what to do before it opens the database. */
-async function startAborted(arena: Arena, node: LaunchedProcess): Promise<string> {
-  node.spawn()
-  try {
-    await node.until('is ready', () => node.isReady(), startSeconds)
-    return 'aborted, and started'
-  } catch {
-    await replaceDatabase(arena, node)
-    return 'aborted twice, and started empty'
+    return `${before}refused, and started empty`
   }
 }
 
