@@ -197,13 +197,13 @@ export class Workload {
     return this.#options.cluster.nodes.some(({ disk }) => disk.hasTurnedOld(row))
   }
 
-  /** Whether some replica has not heard all of the others since it started. */
+  /** Whether some replica has heard none of the others since it started. */
   #hasMetNobody(name: string): boolean {
     const { token } = keyOf(Buffer.from(bucket), Buffer.from(name))
     return this.#options.cluster.nodes.some(({ node }) => {
       const replicas = node?.cluster.ring.replicas(partitionOf(token, node.cluster.ring.partitions))
       if (node === null || replicas?.includes(node.id) !== true) return false
-      return replicas.some((id) => id !== node.id && !node.arriving.hearing.hasHeard(id))
+      return !replicas.some((id) => node.arriving.hearing.hasHeard(id))
     })
   }
 
