@@ -54,6 +54,8 @@ export interface LifeParameters {
   /** How often a client has company: several writes of one key at once, through different nodes. */
   readonly burstProbability: number
   readonly heartbeatMs: number
+  /** By how much less often than `heartbeatMs` and `healing.intervalMs` say nodes do what they do by themselves. */
+  readonly calm: number
   readonly latencyMaxMs: number
   readonly diskMaxMs: number
   readonly clockOffsetMaxMs: number
@@ -78,7 +80,7 @@ export function drawParameters(seed: number): LifeParameters {
   return {
     seed,
     nodes,
-    durationMs: 240_000,
+    durationMs: drawDuration(new SeededRandom(seed).fork('duration')),
     lifeMs: 300_000,
     hotKeys: 1 + random.int(4),
     coldKeys: random.int(40),
@@ -90,6 +92,7 @@ export function drawParameters(seed: number): LifeParameters {
     largeValues: random.chance(0.2),
     burstProbability: random.pick([0, 0.05, 0.2]),
     heartbeatMs: random.pick([1000, 2000, 5000]),
+    calm: new SeededRandom(seed).fork('calm').pick([1, 2, 4]),
     latencyMaxMs: random.pick([2, 10, 50, 200]),
     diskMaxMs: random.pick([0.5, 5, 50]),
     clockOffsetMaxMs: random.pick([0, 100, 60_000]),
@@ -114,6 +117,11 @@ export function drawParameters(seed: number): LifeParameters {
   }
 }
 
+/** Faults that meet each other do so within a minute or two: many lives see more than long ones. */
+function drawDuration(random: SeededRandom): number {
+  return random.pick([30_000, 60_000, 60_000, 120_000, 240_000])
+}
+
 function drawPauses(random: SeededRandom): number {
   return random.chance(0.4) ? random.between(0.5, 3) : 0
 }
@@ -132,6 +140,21 @@ function drawHealing(random: SeededRandom, nodes: number): HealingParameters {
     strictProbability: random.pick([0, 0.2, 0.2, 1]),
     graceMs: random.pick([0, 1000, 10_000, 60_000]),
     readRepair: random.pick<HealingParameters['readRepair']>(['off', 'async', 'async', 'sync'])
+  }
+}
+
+const calmHeartbeatMsMax = 10_000
+const calmIntervalMsMax = 60_000
+
+/** The parameters with what `calm` makes of them, so that it is 1. */
+export function withCalm(parameters: LifeParameters): LifeParameters {
+  const { heartbeatMs, healing, calm } = parameters
+  const slower = (ms: number, msMax: number) => Math.max(ms, Math.min(ms * calm, msMax))
+  return {
+    ...parameters,
+    calm: 1,
+    heartbeatMs: slower(heartbeatMs, calmHeartbeatMsMax),
+    healing: { ...healing, intervalMs: slower(healing.intervalMs, calmIntervalMsMax) }
   }
 }
 

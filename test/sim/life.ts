@@ -12,7 +12,8 @@ import {
   describeParameters,
   drawParameters,
   type LifeParameters,
-  settingsOf
+  settingsOf,
+  withCalm
 } from './life-parameters.ts'
 import { SimCluster } from './sim-cluster.ts'
 import type { SimNode } from './sim-node.ts'
@@ -46,6 +47,8 @@ const readyLimitMs = 120_000
 const operationLimitMs = 60_000
 const boundsEveryMs = 5000
 const claimsEveryMs = 1000
+/** After the last fault; what would be wrong later is still so at the end. */
+const claimsAfterMs = 60_000
 const triesMax = 3
 const repairMs = 10_000
 const violationsMax = 5
@@ -57,7 +60,7 @@ export async function live(
   seed: number,
   overrides: Partial<LifeParameters> = {}
 ): Promise<LifeReport> {
-  const life = new Life({ ...drawParameters(seed), ...overrides })
+  const life = new Life(withCalm({ ...drawParameters(seed), ...overrides }))
   await life.run()
   return life.report()
 }
@@ -298,7 +301,8 @@ class Life {
     this.#cluster.time.schedule(() => {
       this.#checkClaims()
       this.#checkNobodyIsBehind()
-      if (this.#cluster.time.nowMs < this.#parameters.lifeMs) this.#watchClaims()
+      if (this.#cluster.time.nowMs < this.#parameters.durationMs + claimsAfterMs)
+        this.#watchClaims()
     }, claimsEveryMs)
   }
 

@@ -39,6 +39,8 @@ const lookEveryMsDefault = 30_000
 /** A thread that does nothing at all waits for something that never comes. */
 const looksMax = 60
 const heapMebibytesMax = 1024
+/** A life makes much garbage: a small young generation is collected so often that it costs a twelfth of all. */
+const youngMebibytes = 192
 const thisRoot = join(import.meta.dirname, '../..')
 
 /**
@@ -118,7 +120,10 @@ export class LifePool {
 
   #startThread(): void {
     const worker = new Worker(join(this.#root, 'test/sim/runner-worker.ts'), {
-      resourceLimits: { maxOldGenerationSizeMb: heapMebibytesMax }
+      resourceLimits: {
+        maxOldGenerationSizeMb: heapMebibytesMax,
+        maxYoungGenerationSizeMb: youngMebibytes
+      }
     })
     const thread: Thread = { worker, isLoaded: false, job: null, timer: null }
     this.#threads.add(thread)

@@ -5,8 +5,12 @@ export type Situation = (drawn: LifeParameters) => Partial<LifeParameters>
 
 const mebi = 1_048_576
 
+/** What is rare needs time, and nodes that do much. */
+const longAndBusy = { durationMs: 240_000, calm: 1 }
+
 /** Nodes come and go, so that much is kept as hints for long, and there are no other faults. */
 export const manyHints: Situation = ({ faults, healing }) => ({
+  ...longAndBusy,
   nodes: 5,
   pauseMs: 1000,
   lossyFault: 'none',
@@ -50,6 +54,7 @@ export const hintsAndLostDisks: Situation = (drawn) => {
 
 /** Nodes come back with old disks after what is on them was deleted and collected, and are asked at once. */
 export const oldDisks: Situation = ({ faults, healing }) => ({
+  ...longAndBusy,
   nodes: 3,
   deletes: true,
   hotKeys: 3,
@@ -63,6 +68,7 @@ export const oldDisks: Situation = ({ faults, healing }) => ({
 
 /** Many writes that only some replicas get, and comparisons all the time. */
 export const busyComparisons: Situation = ({ faults, healing }) => ({
+  ...longAndBusy,
   nodes: 3,
   hotKeys: 2,
   coldKeys: 6,
