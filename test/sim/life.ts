@@ -17,7 +17,7 @@ import {
 } from './life-parameters.ts'
 import { SimCluster } from './sim-cluster.ts'
 import type { SimNode } from './sim-node.ts'
-import { probeWithOldEpoch } from './stale-peer.ts'
+import { probeWithOldEpoch, probeWithOldSnapshots } from './stale-peer.ts'
 import { Workload } from './workload.ts'
 import { bucket, idOf } from './written-values.ts'
 
@@ -171,6 +171,9 @@ class Life {
     const refused = await this.#cluster.settle(probeWithOldEpoch(this.#cluster))
     if (!refused)
       this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
+    const spokenOf = await this.#cluster.settle(probeWithOldSnapshots(this.#cluster))
+    if (!spokenOf)
+      this.#violate('snapshots', 'a node compared itself by other snapshots than it had named')
     this.#checkAllCopies()
     for (const history of this.#workload.histories.values()) {
       if (this.#violations.length >= violationsMax) return

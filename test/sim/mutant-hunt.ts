@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
 import type { LifeReport } from './life.ts'
 import { drawParameters } from './life-parameters.ts'
 import { createMutatedTree, type Mutant } from './mutant.ts'
@@ -8,6 +10,8 @@ export interface Hunt {
   readonly lives: number | null
   /** The life that noticed it, or null. */
   readonly report: LifeReport | null
+  /** The test that noticed it, or null. */
+  readonly test: string | null
   readonly seconds: number
 }
 
@@ -22,6 +26,7 @@ export async function huntMutant(
 ): Promise<Hunt> {
   const { livesMax, ...poolOptions } = options
   const startedMs = performance.now()
+  if (mutant.test !== undefined) return huntByTest(mutant, mutant.test, startedMs)
   const tree = createMutatedTree(mutant)
   const pool = new LifePool({ ...poolOptions, root: tree.root })
   let next = 1
@@ -42,6 +47,34 @@ export async function huntMutant(
     tree.remove()
   }
   const [report = null] = noticed.sort((a, b) => a.seed - b.seed)
-  const seconds = (performance.now() - startedMs) / 1000
-  return { lives: report?.seed ?? null, report, seconds }
+  return { lives: report?.seed ?? null, report, test: null, seconds: secondsSince(startedMs) }
+}
+
+async function huntByTest(mutant: Mutant, test: string, startedMs: number): Promise<Hunt> {
+  const tree = createMutatedTree(mutant)
+  try {
+    const { passed, failed } = await runTest(tree.root, test)
+    if (passed === 0) throw new Error(`${test} passes nothing with mutant "${mutant.name}"`)
+    const noticed = failed > 0 ? test : null
+    return { lives: null, report: null, test: noticed, seconds: secondsSince(startedMs) }
+  } finally {
+    tree.remove()
+  }
+}
+
+async function runTest(root: string, test: string): Promise<{ passed: number; failed: number }> {
+  // What tells a process that it runs inside a test would make the test runner run nothing.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const child = spawn(process.execPath, ['--test', '--test-reporter=tap', test], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const output = await text(child.stdout)
+  const count = (name: string) => Number(output.match(new RegExp(`^# ${name} (\\d+)$`, 'm'))?.[1])
+  return { passed: count('pass'), failed: count('fail') }
+}
+
+function secondsSince(startedMs: number): number {
+  return (performance.now() - startedMs) / 1000
 }

@@ -20,10 +20,12 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** Of lives that come to what it breaks more often than those that are drawn; see situations.ts. */
   readonly situation?: Situation
+  /** For what no life can show: the test, from the root of the project, that is to notice it. */
+  readonly test?: string
 }
 
 const root = join(import.meta.dirname, '../..')
-const copied = ['core', 'ring', 'storage', 'proto', 'repair', 'server', 'test/sim', 'package.json']
+const copied = ['core', 'ring', 'storage', 'proto', 'repair', 'server', 'test', 'package.json']
 
 /**
  * The files that a mutant changes, as they become. The checkout is only read.

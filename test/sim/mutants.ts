@@ -39,13 +39,14 @@ async function main(): Promise<number> {
     console.log(row(['mutant', 'the rule that it breaks', 'lives', 'seconds', 'noticed as']))
   for (const mutant of mutants) {
     if (names !== undefined && !names.includes(mutant.name)) continue
-    const { lives, report, seconds } = await huntMutant(mutant, { livesMax, ...workers })
+    const { lives, report, test, seconds } = await huntMutant(mutant, { livesMax, ...workers })
     const [violation] = report?.violations ?? []
-    if (lives === null) survivors++
+    if (lives === null && test === null) survivors++
     const { name, rule } = mutant
-    const noticed = violation?.invariant ?? null
-    results.push({ name, rule, lives, invariant: noticed, detail: violation?.detail, seconds })
-    const cells = [name, rule, String(lives ?? `> ${livesMax}`), seconds.toFixed(1)]
+    const noticed = violation?.invariant ?? test
+    results.push({ name, rule, lives, noticed, detail: violation?.detail, seconds })
+    const lived = mutant.test === undefined ? String(lives ?? `> ${livesMax}`) : '-'
+    const cells = [name, rule, lived, seconds.toFixed(1)]
     if (!values.json) console.log(row([...cells, noticed ?? 'NOT NOTICED']))
   }
   if (values.json) console.log(JSON.stringify(results, null, 2))

@@ -4,8 +4,9 @@ import {
   hintsAndLostDisks,
   hintsThatChange,
   hintsThatExpire,
-  manyHints,
-  oldDisks
+  oldDisks,
+  slowHints,
+  slowHintsAndLostDisks
 } from './situations.ts'
 
 const arrival = 'repair/arrival.ts'
@@ -49,7 +50,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'ended-before-hints-are-asked-for',
     rule: 'That an incarnation has ended is reported when all members have said what their hints hold of it.',
-    situation: hintsAndLostDisks,
+    situation: slowHintsAndLostDisks,
     edits: [
       {
         file: 'repair/report-exchange.ts',
@@ -256,7 +257,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'report-ignores-hints',
     rule: 'A report vouches for what lies in rows, not for what waits among hints.',
-    situation: manyHints,
+    situation: slowHints,
     edits: [
       {
         file: 'repair/report-exchange.ts',
@@ -326,7 +327,6 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'snapshot-not-compared',
     rule: 'Both sides of an exchange speak of the same two snapshots.',
-    situation: busyComparisons,
     edits: [
       {
         file: responder,
@@ -338,7 +338,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'cancelled-session-goes-on',
     rule: 'An exchange that was ended writes nothing any more, and is over.',
-    situation: busyComparisons,
+    test: 'test/repair/reconcile-faults.test.ts',
     edits: [
       {
         file: 'repair/reconcile/call-performer.ts',

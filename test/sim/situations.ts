@@ -52,6 +52,35 @@ export const hintsAndLostDisks: Situation = (drawn) => {
   return { ...life, lossyFault: 'lostDisk', faults: { ...life.faults, lossy: 3 } }
 }
 
+/**
+ * Now and then the cluster falls apart, and afterwards what was kept as hints meanwhile takes long to be handed over: large
+ * values at a low rate, while replicas go on comparing what they have.
+ */
+export const slowHints: Situation = (drawn) => {
+  const life = { ...drawn, ...manyHints(drawn) }
+  return {
+    ...life,
+    nodes: 4,
+    durationMs: 120_000,
+    hotKeys: 2,
+    coldKeys: 4,
+    mode: 'siblings',
+    largeValues: true,
+    latencyMaxMs: Math.min(life.latencyMaxMs, 10),
+    diskMaxMs: Math.min(life.diskMaxMs, 5),
+    heartbeatMs: 1000,
+    pausesPerMinute: 0,
+    faults: { ...life.faults, crash: 0, restart: 0, cut: 0, clog: 0, split: 5 },
+    healing: { ...life.healing, intervalMs: 3000, bytesPerSecondMax: 3000, readRepair: 'off' }
+  }
+}
+
+/** As `slowHints`, and now and then a node loses its disk: what others keep as hints is all that is left of a write. */
+export const slowHintsAndLostDisks: Situation = (drawn) => {
+  const life = { ...drawn, ...slowHints(drawn) }
+  return { ...life, lossyFault: 'lostDisk', faults: { ...life.faults, lossy: 4 } }
+}
+
 /** Nodes come back with old disks after what is on them was deleted and collected, and are asked at once. */
 export const oldDisks: Situation = ({ faults, healing }) => ({
   ...longAndBusy,
@@ -86,6 +115,8 @@ export const situations: Readonly<Record<string, Situation>> = {
   hintsThatChange,
   hintsThatExpire,
   hintsAndLostDisks,
+  slowHints,
+  slowHintsAndLostDisks,
   oldDisks,
   busyComparisons
 }
