@@ -78,6 +78,15 @@ export function descends(a: VersionVector, b: VersionVector): boolean {
   return true
 }
 
+/** The latest of each actor's writes that `b` knows and `a` does not. */
+export function missingFrom(a: VersionVector, b: VersionVector): Dot[] {
+  const missing: Dot[] = []
+  for (const [actor, counter] of b) {
+    if ((a.get(actor) ?? 0) < counter) missing.push({ actor, counter })
+  }
+  return missing
+}
+
 export function addDot(vector: Map<Actor, number>, dot: Dot): void {
   if ((vector.get(dot.actor) ?? 0) < dot.counter) vector.set(dot.actor, dot.counter)
 }

@@ -5,7 +5,7 @@ import type { Watermarks } from '../../repair/watermarks.ts'
 import { partitionOf } from '../../ring/token.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import type { ConflictMode, Version, Versions } from '../../storage/version.ts'
-import { formatDot } from '../../storage/version-vector.ts'
+import { type Dot, formatDot } from '../../storage/version-vector.ts'
 import type { Consultation } from '../consultation.ts'
 import type { Reception } from '../reception.ts'
 
@@ -85,6 +85,16 @@ export class GhostCheck {
       watermarks.vector(partitionOf(key.token, partitions))
     const concluded = await consultation.ask(key, dots, sender, required, own)
     return new Map([...conclusions, ...concluded])
+  }
+
+  /** Whether all replicas say that they had these writes, and have let them go. */
+  async areGone(key: ObjectKey, dots: readonly Dot[]): Promise<boolean> {
+    const { selfId, partitions, consultation, reception, replicasOf, watermarks } = this.#options
+    const isReplica = replicasOf(key).includes(selfId)
+    const own = isReplica ? (await reception.opinions(key, dots)).opinions : null
+    const required = watermarks.vector(partitionOf(key.token, partitions))
+    const conclusions = await consultation.ask(key, dots, null, required, own)
+    return dots.every((dot) => conclusions.get(formatDot(dot)) === 'quarantine')
   }
 
   /** Deniers whose watermarks are not known here say themselves which of the versions they have let go. */

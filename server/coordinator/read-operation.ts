@@ -11,7 +11,7 @@ import {
   type Version,
   type Versions
 } from '../../storage/version.ts'
-import { descends, formatDot } from '../../storage/version-vector.ts'
+import { descends, formatDot, missingFrom } from '../../storage/version-vector.ts'
 import type { CausalContext } from '../context-token.ts'
 import { nothingHash } from '../local-replica.ts'
 import type { Outcome } from '../peer/peer-link.ts'
@@ -30,6 +30,8 @@ import type { StandIns } from './stand-ins.ts'
 
 const epochRetriesMax = 3
 const anyReplica = () => true
+const staleMessage =
+  'no replica that can be reached holds all that the given Causal-Context has seen: try again, or read without it'
 
 /** One read, from the first question to the last answer: the effects around a ReadTally. */
 export class ReadOperation {
@@ -55,6 +57,8 @@ export class ReadOperation {
   #settled = false
   /** What the other replicas have concluded about what was in doubt; by dot. */
   #conclusions: Map<string, Conclusion> | null = null
+  /** What the answer must know of; null where anything will do, or all replicas have let it go. */
+  #atLeast: CausalContext | null
 
   constructor(
     coordinator: ReadCoordinator,
@@ -67,6 +71,7 @@ export class ReadOperation {
     this.#context = coordinator.options.context
     this.#key = key
     this.#options = options
+    this.#atLeast = options.atLeast
     this.#resolve = resolve
     this.#reject = reject
     this.#startedMs = this.#context.clock.monotonic()
@@ -243,16 +248,11 @@ export class ReadOperation {
   }
 
   #answer(versions: Versions): void {
-    const { atLeast } = this.#options
+    const atLeast = this.#atLeast
     if (atLeast !== null && !this.#isNewEnough(versions, atLeast)) {
       const more = this.#tally.widen()
       if (more !== null) return this.#ask(more)
-      return this.#fail(
-        new AnnealError(
-          'stale',
-          'no replica that can be reached holds all that the given Causal-Context has seen: try again, or read without it'
-        )
-      )
+      return this.#askWhetherGone(versions, atLeast)
     }
     if (this.#conclusions === null && this.#settleGhosts()) return
     const { policy } = this.#coordinator.options
@@ -270,6 +270,21 @@ export class ReadOperation {
   #isNewEnough(versions: Versions, { vector, timeMs }: CausalContext): boolean {
     if (descends(contextOf(versions), vector)) return true
     return this.#context.local.mode(this.#key) === 'lww' && latestTimeOf(versions) >= timeMs
+  }
+
+  /** A delete that has come to rest leaves nothing behind, and whoever had seen it has seen nothing that there still is. */
+  #askWhetherGone(versions: Versions, { vector }: CausalContext): void {
+    const { ghosts } = this.#coordinator.options
+    const unknown = missingFrom(contextOf(versions), vector)
+    ghosts.areGone(this.#key, unknown).then(
+      (areGone) => {
+        if (this.#settled) return
+        if (!areGone) return this.#fail(new AnnealError('stale', staleMessage))
+        this.#atLeast = null
+        this.#answer(versions)
+      },
+      (error: unknown) => this.#fail(AnnealError.from(error))
+    )
   }
 
   /** Whether replicas that had some version have it no more, so that the others are asked before it is shown. */

@@ -110,6 +110,32 @@ describe('tombstones in a simulated cluster', () => {
     for (const node of cluster.nodes) await cluster.settle(node.stop())
   })
 
+  it('are not missed, once they are gone, by readers that had seen them', async () => {
+    const cluster = new SimCluster({ seed: 4, nodes: 5, settings })
+    assert.equal(await cluster.start(), true)
+    const node = nodeOf(cluster, 0)
+    const written = await cluster.settle(
+      node.data.put('bucket', 'a', { ...put, value: Buffer.from('a') })
+    )
+    const { context } = await cluster.settle(node.data.delete('bucket', 'a', written))
+    const read = (index: number) =>
+      cluster.settle(nodeOf(cluster, index).data.get('bucket', 'a', { context }))
+    assert.equal((await read(3)).state, 'deleted')
+    const isGone = () =>
+      cluster.nodes.reduce((sum, each) => sum + collectedBy(each), 0) === 3 &&
+      cluster.nodes.every((each) => each.node?.isReady)
+    assert.equal(await cluster.time.runUntil(isGone, patienceMs), true)
+    for (const index of cluster.nodes.keys()) assert.equal((await read(index)).state, 'none')
+
+    // A replica that cannot be asked may be the one that has what was seen.
+    const holder = cluster.nodes.find((each) => collectedBy(each) === 1)
+    holder?.crash()
+    await cluster.time.advance(10_000)
+    const other = cluster.nodes.findIndex((each) => each !== holder)
+    await assert.rejects(read(other), { code: 'stale' })
+    for (const each of cluster.nodes) if (each !== holder) await cluster.settle(each.stop())
+  })
+
   it('bring nothing back where a disk from before the delete returns', async () => {
     const cluster = await startCluster(2)
     await writeAll(cluster)
