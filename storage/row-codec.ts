@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, equalBytes } from '../core/bytes.ts'
 import { DecodeError } from '../core/errors.ts'
-import { digestBytes, hash64 } from '../core/hash.ts'
+import { checksum64, digestBytes } from '../core/hash.ts'
 import { decodeObject } from './object-codec.ts'
 import type { Versions } from './version.ts'
 import { type Actor, decodeActor } from './version-vector.ts'
@@ -66,13 +66,13 @@ export function decodeSealed(rowKey: Uint8Array, bytes: Buffer): Buffer {
 }
 
 function seal(rowKey: Uint8Array, bytes: Buffer): Buffer {
-  bytes.set(hash64(rowKey, bytes.subarray(checksumBytes)), 0)
+  bytes.set(checksum64(rowKey, bytes.subarray(checksumBytes)), 0)
   return bytes
 }
 
 function open(rowKey: Uint8Array, bytes: Buffer): ByteReader {
   if (bytes.length < checksumBytes) throw new DecodeError('a row shorter than its checksum')
-  const checksum = hash64(rowKey, bytes.subarray(checksumBytes))
+  const checksum = checksum64(rowKey, bytes.subarray(checksumBytes))
   if (!equalBytes(checksum, bytes.subarray(0, checksumBytes))) {
     throw new DecodeError('the checksum does not match')
   }

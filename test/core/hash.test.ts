@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { blake3 } from '@noble/hashes/blake3.js'
 import fc from 'fast-check'
 import { toHex } from '../../core/bytes.ts'
-import { createHasher, digestBytes, hash64, hash128 } from '../../core/hash.ts'
+import { checksum64, createHasher, digestBytes, hash64, hash128 } from '../../core/hash.ts'
 import { lawRuns } from './law-runs.ts'
 
 // Around 1024 bytes BLAKE3 goes from one chunk to a tree of them.
@@ -45,4 +45,9 @@ test('a digest stays what it was when the next one is computed', () => {
   const before = toHex(first)
   hash128(Buffer.from('two'))
   assert.equal(toHex(first), before)
+})
+
+test('a checksum is XXH3', () => {
+  assert.equal(toHex(checksum64()), '2d06800538d394c2')
+  assert.equal(toHex(checksum64(Buffer.from('a'), Buffer.from('bc'))), '78af5f94892f3950')
 })
