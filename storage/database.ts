@@ -15,6 +15,8 @@ export interface Database {
    * can be done about that. Errors: what is no damage.
    */
   sliceReadable?(from: Buffer, to: Buffer, limit: number): Promise<[Buffer, Buffer][]>
+  /** Something on the disk is not what was written: rows that are kept in memory are to be read from there again. */
+  forgetCached?(): void
   close(): Promise<void>
 }
 

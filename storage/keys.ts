@@ -48,6 +48,10 @@ export function makeObjectKey(token: Uint8Array, bucket: Uint8Array, key: Uint8A
   return { bucket, key, token, row, id: row.toString('latin1') }
 }
 
+export function isObjectRowKey(row: Uint8Array): boolean {
+  return row[0] === objectPrefix
+}
+
 /** Errors: DecodeError where `row` is no object's key. */
 export function parseObjectKey(row: Uint8Array): ObjectKey {
   const reader = new ByteReader(row)

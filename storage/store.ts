@@ -243,8 +243,9 @@ export class Store {
     return this.#reader.walkHashes(range, limit, visit)
   }
 
-  /** Draws a new incarnation, which is written down in one batch with the next write. */
+  /** Draws a new incarnation, which is written down in one batch with the next write. What is on disk is in doubt. */
   renewIncarnation(reason: string): void {
+    this.#database.forgetCached?.()
     this.minter.renew()
     this.#options.events.onIncarnation()
     this.#options.log.warn({ reason }, 'this node takes a new incarnation')

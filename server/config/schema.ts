@@ -253,6 +253,11 @@ export const configSchema = Type.Object(
           32 * mebi,
           'Block cache of the database.'
         ),
+        rowCacheBytes: byteSize(
+          { minimum: 0, maximum: 16 * gibi },
+          64 * mebi,
+          'Rows that were read or written lately, which are kept beside the block cache; 0: none.'
+        ),
         writeBufferBytes: byteSize(
           { minimum: 64 * kibi, maximum: gibi },
           8 * mebi,

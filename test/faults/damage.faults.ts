@@ -19,7 +19,11 @@ export const damageScenario: Scenario = {
   needs: [],
   async run(arena) {
     // Small tables, so that there are many of them.
-    const set = ['storage.writeBufferBytes=65536', 'storage.cacheBytes=0']
+    const set = [
+      'storage.writeBufferBytes=65536',
+      'storage.cacheBytes=0',
+      'storage.rowCacheBytes=0'
+    ]
     const cluster = await arena.plan({ set })
     await arena.begin()
     while (arena.roundsDone < arena.rounds) {

@@ -59,7 +59,8 @@ export const rotScenario: Scenario = {
         'readRepair.mode=off',
         'hints.enabled=false',
         'storage.writeBufferBytes=65536',
-        'storage.cacheBytes=0'
+        'storage.cacheBytes=0',
+        'storage.rowCacheBytes=0'
       ]
     })
     await arena.begin()

@@ -8,7 +8,12 @@ import { explainFirstReads, openLevel } from '../../storage/level.ts'
 import { keyOf, openStore, put, valuesOf, writeOf } from './open-store.ts'
 import { temporaryLevel } from './temporary-level.ts'
 
-const options = { cacheBytes: 1024 * 1024, writeBufferBytes: 256 * 1024, maxOpenTables: 64 }
+const options = {
+  cacheBytes: 1024 * 1024,
+  rowCacheBytes: 0,
+  writeBufferBytes: 256 * 1024,
+  maxOpenTables: 64
+}
 
 describe('a LevelDB', () => {
   test('holds rows over a close, and gives slices in the order of their bytes', async (t) => {

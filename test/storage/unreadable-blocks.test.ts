@@ -10,7 +10,12 @@ import { put, writeOf } from './open-store.ts'
 import { temporaryLevel } from './temporary-level.ts'
 import { keyWithToken, leavesOfRows, openWorld } from './tree-world.ts'
 
-const options = { cacheBytes: 1024 * 1024, writeBufferBytes: 8 * 1024 * 1024, maxOpenTables: 64 }
+const options = {
+  cacheBytes: 1024 * 1024,
+  rowCacheBytes: 0,
+  writeBufferBytes: 8 * 1024 * 1024,
+  maxOpenTables: 64
+}
 const keys = Array.from({ length: 3000 }, (_, i) => keyWithToken(i * 1_400_000, `key ${i}`))
 
 /** Rows in tables of which one has blocks that cannot be unpacked any more. */
