@@ -1,7 +1,6 @@
 import fastifySwagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
-import { LatencyHistogram } from '../../core/latency-histogram.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { tokenCharactersMax } from '../context-token.ts'
 import { registerEventRoutes } from '../dashboard/event-routes.ts'
@@ -9,6 +8,7 @@ import { registerPageRoutes } from '../dashboard/page-routes.ts'
 import type { Node } from '../node.ts'
 import { registerAdminRoutes } from './admin-routes.ts'
 import { Admission } from './admission.ts'
+import { AnsweredRequests, isData } from './answered-requests.ts'
 import { registerBatchRoute } from './batch-routes.ts'
 import { parseJsonBodies } from './body-parsers.ts'
 import { answerBrokenRequest } from './broken-request.ts'
@@ -48,9 +48,10 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   const app = createApp(node)
   parseJsonBodies(app)
   await app.register(fastifySwagger, { openapi: describeApi(node) })
-  const latencies = observe(app, node, admission)
+  const answered = new AnsweredRequests(app, node)
+  observe(app, node, admission, answered)
   await app.register((kv, _options, done) => {
-    registerKvRoutes(kv, { node, admission })
+    registerKvRoutes(kv, { node, admission, answered })
     done()
   })
   registerBatchRoute(app, node, admission)
@@ -60,7 +61,7 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   registerRepairRoutes(app, node)
   registerReplicaRoutes(app, node)
   registerHealthRoutes(app, node)
-  registerEventRoutes(app, node, latencies)
+  registerEventRoutes(app, node, answered.latencies)
   registerPageRoutes(app)
   app.server.maxConnections = config.limits.maxConnections
   const address = await listen(app, config.node.http)
@@ -133,20 +134,14 @@ function describeApi(node: Node) {
   }
 }
 
-/** What every request has: readiness, a place in the queue, an id, and a count. Answers how long each operation takes. */
+/** What every request has: readiness, a place in the queue, an id, and a count. */
 function observe(
   app: FastifyInstance,
   node: Node,
-  admission: Admission
-): ReadonlyMap<string, LatencyHistogram> {
-  const latencies = new Map<string, LatencyHistogram>()
+  admission: Admission,
+  answered: AnsweredRequests
+): void {
   const { metrics } = node
-  metrics.durations(
-    'anneal_http_request_duration_seconds',
-    'How long data requests take',
-    'operation',
-    latencies
-  )
   metrics.gauge(
     'anneal_http_requests_in_flight',
     'Data requests in progress',
@@ -159,6 +154,7 @@ function observe(
   )
 
   app.addHook('onRequest', (request, _reply, done) => {
+    answered.begun(request)
     try {
       if (isData(request.url)) checkReady(node)
       admission.admitBody(request)
@@ -171,25 +167,9 @@ function observe(
   app.addHook('onSend', (request, reply, payload, done) => {
     answerHeaders(node, request, reply)
     admission.releaseBody(request)
+    answered.answered(request, reply.statusCode)
     done(null, payload)
   })
-  app.addHook('onResponse', (request, reply, done) => {
-    const operation = isData(request.url) ? operationOf(request.method) : 'other'
-    metrics.countResponse(operation, reply.statusCode)
-    if (operation !== 'other') {
-      let histogram = latencies.get(operation)
-      if (histogram === undefined) {
-        histogram = new LatencyHistogram()
-        latencies.set(operation, histogram)
-      }
-      histogram.observe(reply.elapsedTime)
-      if (isOneKey(request.url) && reply.statusCode < 500) {
-        node.foreground.observe(reply.elapsedTime)
-      }
-    }
-    done()
-  })
-  return latencies
 }
 
 function answerHeaders(
@@ -201,27 +181,6 @@ function answerHeaders(
   // A write names the node that it was passed on to.
   if (!reply.hasHeader('X-Coordinator')) reply.header('X-Coordinator', node.id)
   if (node.isStopping) reply.header('Connection', 'close')
-}
-
-const dataPrefix = '/kv/'
-
-function isData(url: string): boolean {
-  return url.startsWith(dataPrefix)
-}
-
-/** Lists and batches take as long as they are large, which says nothing about how disturbed the users are. */
-function isOneKey(url: string): boolean {
-  return url.indexOf('/', dataPrefix.length) > 0
-}
-
-function operationOf(method: string): string {
-  return method === 'GET' ||
-    method === 'HEAD' ||
-    method === 'PUT' ||
-    method === 'DELETE' ||
-    method === 'POST'
-    ? method.toLowerCase()
-    : 'other'
 }
 
 function checkReady(node: Node): void {

@@ -1,11 +1,13 @@
 import type { FastifyReply } from 'fastify'
 import type { Node } from '../node.ts'
 import type { Admission } from './admission.ts'
+import type { AnsweredRequests } from './answered-requests.ts'
 
 /** What the routes for data answer with the help of. */
 export interface DataRoutes {
   readonly node: Node
   readonly admission: Admission
+  readonly answered: AnsweredRequests
 }
 
 /** Names and values of headers in turn, the names in lower case. */
@@ -23,7 +25,7 @@ export const smallBodyBytesMax = 8 * 1024
  */
 export function sendSmall(
   reply: FastifyReply,
-  { node, admission }: DataRoutes,
+  { node, admission, answered }: DataRoutes,
   status: number,
   headers: FlatHeaders,
   body: Buffer | null
@@ -34,6 +36,7 @@ export function sendSmall(
   if (body !== null) headers.push('content-length', String(body.length))
   raw.writeHead(status, headers)
   admission.releaseBody(request)
+  answered.answered(request, status)
   reply.hijack()
   if (body === null) raw.end()
   else raw.end(body.toString('latin1'), 'latin1')
