@@ -1,4 +1,5 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
+import { asBuffer, equalBytes } from '../core/bytes.ts'
 import type { Log } from '../core/ports.ts'
 import { decodeDocument, encodeDocument } from '../proto/document-codec.ts'
 import { ClusterDocumentSchema } from '../proto/gen/anneal/peer/v1/peer_pb.ts'
@@ -11,6 +12,7 @@ import {
   mergeDocuments
 } from '../ring/cluster-document.ts'
 import { buildRing, type Ring, type RingOptions } from '../ring/ring.ts'
+import type { ConflictMode } from '../storage/version.ts'
 
 export interface ClusterStateOptions {
   readonly self: Omit<Member, 'version' | 'state' | 'joinedAt' | 'removedAt'>
@@ -43,6 +45,9 @@ export class ClusterState {
   #digest: string
   #ring: Ring
   #warned = false
+  #lastBucket = new Uint8Array()
+  /** Null where the document has changed since. */
+  #lastMode: ConflictMode | null = null
   #persisted: Promise<void> = Promise.resolve()
 
   /** `stored` is what `persist` was last given, null on a new data directory. */
@@ -80,6 +85,15 @@ export class ClusterState {
 
   propertiesOf(bucket: string): BucketProperties {
     return this.#document.buckets.get(bucket)?.properties ?? defaultProperties
+  }
+
+  /** How the bucket settles conflicts. Asked for at every write, and mostly of the same bucket as the last time. */
+  conflictModeOf(bucket: Uint8Array): ConflictMode {
+    if (this.#lastMode === null || !equalBytes(bucket, this.#lastBucket)) {
+      this.#lastBucket = Uint8Array.from(bucket)
+      this.#lastMode = this.propertiesOf(asBuffer(bucket).toString()).conflict
+    }
+    return this.#lastMode
   }
 
   /** Takes in a peer's document. Answers whether this node learned anything. */
@@ -174,6 +188,7 @@ export class ClusterState {
     const digest = documentDigest(document)
     if (digest === this.#digest) return false
     this.#document = document
+    this.#lastMode = null
     this.#digest = digest
     this.#ring = buildRing(document.members.values(), this.#options.ring, this.#ring)
     this.#persisted = this.#options.persist(serializeDocument(document))

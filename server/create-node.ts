@@ -78,8 +78,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     },
     store.readMeta(documentRow)
   )
-  const modeOf = ({ bucket }: ObjectKey) =>
-    cluster.propertiesOf(Buffer.from(bucket).toString()).conflict
+  const modeOf = ({ bucket }: ObjectKey) => cluster.conflictModeOf(bucket)
   const watermarkAges = new WatermarkAges(clock)
   const arriving = await openReception({
     selfId: own.id,
