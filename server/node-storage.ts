@@ -1,6 +1,7 @@
 import { AnnealError } from '../core/errors.ts'
 import type { ClusterKeys } from '../core/secrets.ts'
 import { partitionOf } from '../ring/token.ts'
+import { withRowCache } from '../storage/cached-database.ts'
 import { HashTrees } from '../storage/hash-trees.ts'
 import type { ObjectKey } from '../storage/keys.ts'
 import { Store } from '../storage/store.ts'
@@ -106,7 +107,8 @@ function openStore(
     watch
   }: { readonly metrics: NodeMetrics; readonly trees: HashTrees; readonly watch: StoreWatch }
 ): Promise<Store> {
-  const { database, timers, random, log, config } = ports
+  const { timers, random, log, config } = ports
+  const database = withRowCache(ports.database, config.storage.rowCacheBytes)
   return Store.open({
     database,
     timers,

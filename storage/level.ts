@@ -2,13 +2,11 @@ import { mkdir, readdir } from 'node:fs/promises'
 import type { AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import { AnnealError } from '../core/errors.ts'
-import { withRowCache } from './cached-database.ts'
 import { isDamage } from './damage.ts'
 import type { Database } from './database.ts'
 
 export interface LevelOptions {
   readonly cacheBytes: number
-  readonly rowCacheBytes: number
   readonly writeBufferBytes: number
   /** Tables are mapped into memory whole, 2 MiB each. */
   readonly maxOpenTables: number
@@ -34,7 +32,7 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
       maxOpenFiles: options.maxOpenTables + openFilesBesideTables
     })
     await level.open()
-    return withRowCache(withBarrier(adaptLevel(level), level), options.rowCacheBytes)
+    return withBarrier(adaptLevel(level), level)
   } catch (thrown) {
     throw explain(directory, thrown)
   }

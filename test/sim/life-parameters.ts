@@ -58,6 +58,8 @@ export interface LifeParameters {
   readonly calm: number
   readonly latencyMaxMs: number
   readonly diskMaxMs: number
+  /** Small enough for rows to be pushed out; without any what happens to a disk is met sooner. */
+  readonly rowCacheBytes: number
   readonly clockOffsetMaxMs: number
   readonly driftPpmMax: number
   readonly loseProbability: number
@@ -95,6 +97,7 @@ export function drawParameters(seed: number): LifeParameters {
     calm: new SeededRandom(seed).fork('calm').pick([1, 2, 4]),
     latencyMaxMs: random.pick([2, 10, 50, 200]),
     diskMaxMs: random.pick([0.5, 5, 50]),
+    rowCacheBytes: new SeededRandom(seed).fork('row cache').pick([0, 2048, 16_384]),
     clockOffsetMaxMs: random.pick([0, 100, 60_000]),
     driftPpmMax: random.pick([0, 200]),
     loseProbability: sometimes(0.3, 0.02),
@@ -159,10 +162,12 @@ export function withCalm(parameters: LifeParameters): LifeParameters {
 }
 
 /** As `--set` takes them. */
-export function settingsOf({ healing, heartbeatMs, durability }: LifeParameters): string[] {
+export function settingsOf(parameters: LifeParameters): string[] {
+  const { healing, heartbeatMs, durability, rowCacheBytes } = parameters
   return [
     `cluster.heartbeatMs=${heartbeatMs}`,
     `durability=${durability}`,
+    `storage.rowCacheBytes=${rowCacheBytes}`,
     `repair.intervalMs=${healing.intervalMs}`,
     `repair.concurrency=${healing.concurrency}`,
     `repair.maxBytesPerSecond=${healing.bytesPerSecondMax}`,

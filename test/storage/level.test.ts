@@ -10,7 +10,6 @@ import { temporaryLevel } from './temporary-level.ts'
 
 const options = {
   cacheBytes: 1024 * 1024,
-  rowCacheBytes: 0,
   writeBufferBytes: 256 * 1024,
   maxOpenTables: 64
 }

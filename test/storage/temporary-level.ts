@@ -19,7 +19,6 @@ export async function temporaryLevel(
   const directory = await mkdtemp(join(tmpdir(), 'anneal-level-'))
   const database = await openLevel(directory, {
     cacheBytes: 1024 * 1024,
-    rowCacheBytes: 0,
     writeBufferBytes,
     maxOpenTables: 64
   })

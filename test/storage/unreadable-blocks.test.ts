@@ -12,7 +12,6 @@ import { keyWithToken, leavesOfRows, openWorld } from './tree-world.ts'
 
 const options = {
   cacheBytes: 1024 * 1024,
-  rowCacheBytes: 0,
   writeBufferBytes: 8 * 1024 * 1024,
   maxOpenTables: 64
 }
