@@ -216,6 +216,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     reports,
     handoff,
     pacer,
+    foreground,
     modeOf,
     writesRefused,
     readFromAll: (key) => reads.read(key, { ...fromAll, timeoutMs: config.http.defaultTimeoutMs })
@@ -232,6 +233,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     log,
     writesRefused,
     metrics,
+    foreground,
     survey: () => surveyOf(node)
   })
   const data = new DataService({

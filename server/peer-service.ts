@@ -30,6 +30,7 @@ import type { LocalReplica } from './local-replica.ts'
 import type { NodeMetrics } from './node-metrics.ts'
 import type { RequestOrigin } from './peer/peer-acceptor.ts'
 import type { AnsweredExchanges } from './repair/answered-exchanges.ts'
+import type { ForegroundLatency } from './repair/foreground-latency.ts'
 
 export interface PeerServiceOptions {
   readonly cluster: ClusterState
@@ -41,6 +42,7 @@ export interface PeerServiceOptions {
   readonly writes: WriteCoordinator
   readonly walk: KeyWalk
   readonly metrics: NodeMetrics
+  readonly foreground: Pick<ForegroundLatency, 'served'>
   readonly log: Log
   /** Why this node takes no writes at the moment; null where it does. */
   readonly writesRefused: () => AnnealError | null
@@ -67,7 +69,7 @@ export class PeerService {
   }
 
   #dispatch(request: Request, origin: RequestOrigin, respond: Respond): void {
-    const { cluster } = this.#options
+    const { cluster, foreground } = this.#options
     if (request.kind === 'ping') {
       const acceptsWrites = this.#options.writesRefused() === null
       return respond({ kind: 'pong', documentDigest: cluster.digest, acceptsWrites })
@@ -86,9 +88,11 @@ export class PeerService {
     }
     switch (request.kind) {
       case 'read':
+        foreground.served()
         if (request.standIn) return respond(this.#standIn(request, origin))
         return this.#readWhenHeard(request, origin, respond)
       case 'replicate':
+        foreground.served()
         return this.#replicate(request, origin, respond)
       case 'storeHint':
         return this.#storeHint(request, origin, respond)

@@ -9,12 +9,15 @@ import type {
   ShippedRow
 } from './range-side.ts'
 import type { Effect, Outcome } from './script.ts'
+import type { WorkShare } from './work-share.ts'
 
 export interface PerformerOptions {
   readonly side: RangeSide
   readonly peer: string
   readonly clock: Clock
   readonly timers: Timers
+  /** That of the node, for all of its exchanges. */
+  readonly share: WorkShare
   /** Resolves once so many bytes may be moved; see the governor. */
   readonly budget: (bytes: number) => Promise<void>
   /** How long a script may wait for that; absent: for ever. */
@@ -37,8 +40,9 @@ const rowsAtOnce = 64
 const partitionsAtOnce = 8
 
 /**
- * Carries out what scripts ask for. Outcomes are queued and worked off for a few milliseconds a turn, so that an
- * exchange of any size leaves the node to its users. After `stop` nothing more is begun.
+ * Carries out what scripts ask for. Outcomes are queued and worked off for a few milliseconds a turn, and no faster than
+ * the share of repair allows, so that an exchange of any size leaves the node to its users. After `stop` nothing more is
+ * begun.
  */
 export class CallPerformer {
   readonly #options: PerformerOptions
@@ -85,19 +89,29 @@ export class CallPerformer {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#options.timers.atEndOfTurn(() => {
+    this.#later(() => {
       this.#scheduled = false
       this.#work()
     })
   }
 
+  #later(callback: () => void): void {
+    const timer = this.#options.share.next(() => {
+      if (timer !== null) this.#timers.delete(timer)
+      callback()
+    })
+    if (timer !== null) this.#timers.add(timer)
+  }
+
   #work(): void {
-    const endMs = this.#options.clock.monotonic() + turnMsMax
+    const { clock, share } = this.#options
+    const beganMs = clock.monotonic()
     for (let work = this.#queue.shift(); work !== undefined; work = this.#queue.shift()) {
       work()
-      if (this.#queue.length === 0 || this.#options.clock.monotonic() < endMs) continue
-      return this.#schedule()
+      if (clock.monotonic() >= beganMs + turnMsMax) break
     }
+    share.worked(beganMs)
+    if (this.#queue.length > 0) this.#schedule()
   }
 
   async #perform(call: Call): Promise<Result> {
@@ -107,6 +121,8 @@ export class CallPerformer {
         return { kind: 'ask', value: await ask(call.number, call.payload) }
       case 'now':
         return { kind: 'now', value: clock.now() }
+      case 'turn':
+        return { kind: 'turn', value: null }
       case 'wait':
         await this.#wait(call.delayMs)
         return { kind: 'wait', value: null }
@@ -174,21 +190,21 @@ export class CallPerformer {
   async #snapshots(partitions: readonly number[]): Promise<Results['snapshots']> {
     const { side, clock } = this.#options
     const snapshots: (PartitionSnapshot | null)[] = []
-    let endMs = clock.monotonic() + turnMsMax
+    let beganMs = clock.monotonic()
     for (let at = 0; at < partitions.length; at += partitionsAtOnce) {
       const some = await side.snapshots(partitions.slice(at, at + partitionsAtOnce))
       for (const snapshot of some) snapshots.push(snapshot)
-      if (clock.monotonic() < endMs) continue
-      await this.#nextTurn()
-      endMs = clock.monotonic() + turnMsMax
+      beganMs = await this.#afterWork(beganMs)
     }
     return snapshots
   }
 
   async #list(wanted: readonly LeavesOf[]): Promise<readonly LeafListing[]> {
     const listings: LeafListing[] = []
+    let beganMs = this.#options.clock.monotonic()
     for (const { partition, leaves } of wanted) {
       for (const listing of await this.#options.side.list(partition, leaves)) listings.push(listing)
+      beganMs = await this.#afterWork(beganMs)
     }
     return listings
   }
@@ -196,14 +212,12 @@ export class CallPerformer {
   async #receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
     const { side, peer, clock } = this.#options
     const outcomes: RowOutcome[] = []
-    let endMs = clock.monotonic() + turnMsMax
+    let beganMs = clock.monotonic()
     for (let at = 0; at < rows.length; at += rowsAtOnce) {
       this.#checkRunning()
       const some = await side.receive(rows.slice(at, at + rowsAtOnce), peer)
       for (const outcome of some) outcomes.push(outcome)
-      if (clock.monotonic() < endMs) continue
-      await this.#nextTurn()
-      endMs = clock.monotonic() + turnMsMax
+      beganMs = await this.#afterWork(beganMs)
     }
     return outcomes
   }
@@ -215,8 +229,13 @@ export class CallPerformer {
     }
   }
 
-  #nextTurn(): Promise<void> {
-    return new Promise((resolve) => this.#options.timers.atEndOfTurn(resolve))
+  /** Leaves the node to others where work has lasted for a turn. Answers since when it is worked now. */
+  async #afterWork(beganMs: number): Promise<number> {
+    const { clock, share } = this.#options
+    if (clock.monotonic() < beganMs + turnMsMax) return beganMs
+    share.worked(beganMs)
+    await new Promise<void>((resolve) => this.#later(resolve))
+    return clock.monotonic()
   }
 
   // Nothing is written any more by a session that was cancelled, not even the rest of what had just arrived.

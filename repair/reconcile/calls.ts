@@ -28,6 +28,8 @@ export type Call =
   /** Send this to the peer and bring its answer; sent again under the same number where none comes. */
   | { readonly kind: 'ask'; readonly number: number; readonly payload: Buffer }
   | { readonly kind: 'now' }
+  /** Lets everybody else have a turn where this one has lasted long. */
+  | { readonly kind: 'turn' }
   | { readonly kind: 'wait'; readonly delayMs: number }
   /** Waits until bytes may be moved, and takes so many. */
   | { readonly kind: 'budget'; readonly bytes: number }
@@ -51,6 +53,7 @@ export interface Results {
   readonly ask: Buffer
   /** Wall-clock milliseconds. */
   readonly now: number
+  readonly turn: null
   readonly wait: null
   /** False: the peer waits for an answer and should have one, though nothing may be moved yet. */
   readonly budget: boolean

@@ -124,6 +124,7 @@ function* lookAtChunk(
   for (const [i, { progress }] of parts.entries()) {
     const answer = reply?.parts[i] ?? null
     const leaves = listed[i] ?? []
+    yield* perform({ kind: 'turn' })
     context.counters.leavesCompared += leaves.length
     context.counters.leavesToCompare = Math.max(0, context.counters.leavesToCompare - leaves.length)
     if (answer === null) context.restart(progress, 'the peer speaks of another snapshot')

@@ -13,6 +13,7 @@ import { encodeReply } from './reply-codec.ts'
 import { RequestMemory } from './request-memory.ts'
 import { ResponderSession } from './responder-session.ts'
 import { ScriptMachine } from './script.ts'
+import type { WorkShare } from './work-share.ts'
 
 export interface ResponderReport {
   readonly peer: string
@@ -29,6 +30,7 @@ export interface ReconcileResponderOptions {
   readonly locks: PartitionLocks
   readonly clock: Clock
   readonly timers: Timers
+  readonly share: WorkShare
   readonly budget: (bytes: number, peer: string) => Promise<void>
   readonly youngMs?: number
   /** Told once for each session that a peer began, when it is over, superseded, or silent for too long. */
@@ -108,12 +110,13 @@ export class ReconcileResponder {
     if (current?.id === id) return current
     if (!opens || this.#ended.get(peer)?.includes(id) === true) return null
     if (current !== undefined) this.#end(peer, current, true)
-    const { side, locks, clock, timers, budget, youngMs = defaultYoungMs } = this.#options
+    const { side, locks, clock, timers, share, budget, youngMs = defaultYoungMs } = this.#options
     const performer = new CallPerformer({
       side,
       peer,
       clock,
       timers,
+      share,
       budget: (bytes) => budget(bytes, peer),
       budgetWaitMs,
       ask: () => Promise.reject(new AnnealError('internal', 'a responder asks nothing'))

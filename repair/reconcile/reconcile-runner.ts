@@ -13,6 +13,7 @@ import type { PartitionLocks } from './partition-locks.ts'
 import { encodeQuestion } from './question-codec.ts'
 import type { FactName, RangeSide } from './range-side.ts'
 import { ReconcileSession } from './reconcile-session.ts'
+import type { WorkShare } from './work-share.ts'
 
 /** What came of a request: as the peer links tell it. */
 export type RequestOutcome =
@@ -28,6 +29,7 @@ export interface ReconcileRunnerOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
+  readonly share: WorkShare
   /** Resolves once so many bytes may be moved between this node and the peer. */
   readonly budget: (bytes: number, peer: string) => Promise<void>
   /** Over the bulk channel; every request has exactly one outcome. */
@@ -97,7 +99,7 @@ class SessionRun implements RunningSession {
   constructor(options: ReconcileRunnerOptions, order: ReconcileOrder) {
     this.#options = options
     this.#order = order
-    const { side, locks, clock, timers, random, budget } = options
+    const { side, locks, clock, timers, random, share, budget } = options
     const { peer, table, youngMs = defaultYoungMs, dryRun = false, full = false } = order
     this.#id = random.bytes(8)
     this.#askedMs = clock.monotonic()
@@ -119,6 +121,7 @@ class SessionRun implements RunningSession {
       peer,
       clock,
       timers,
+      share,
       budget: (bytes) => budget(bytes, peer),
       ask: (number, payload) => this.#ask(number, payload, 1)
     })

@@ -98,7 +98,7 @@ export class ResponderSession {
       case 'verify':
         return yield* this.#verify(question)
       case 'descend':
-        return this.#descend(question)
+        return yield* this.#descend(question)
       case 'leaves':
         return yield* this.#compare(question)
       case 'exchange':
@@ -125,7 +125,11 @@ export class ResponderSession {
     this.#nowMs = Math.max(ownMs, nowMs)
     const snapshots = yield* perform({ kind: 'snapshots', partitions: free })
     const byPartition = new Map(free.map((partition, i) => [partition, snapshots[i] ?? null]))
-    const answers = partitions.map((asked) => this.#compareRoots(asked, byPartition))
+    const answers: OpenAnswer[] = []
+    for (const asked of partitions) {
+      answers.push(this.#compareRoots(asked, byPartition))
+      if (answers.at(-1)?.status === 'differs') yield* perform({ kind: 'turn' })
+    }
     const opened = free.filter((partition) => this.#parts.has(partition))
     return { kind: 'opened', nowMs: ownMs, offers: side.offers(opened, peer), partitions: answers }
   }
@@ -155,12 +159,17 @@ export class ResponderSession {
     return { kind: 'verified' }
   }
 
-  #descend({ parts }: Asked<'descend'>): Reply {
-    const answers = parts.map((part) => {
+  *#descend({ parts }: Asked<'descend'>): Answer<'descended'> {
+    const answers: (readonly NodeAnswer[] | null)[] = []
+    for (const part of parts) {
+      yield* perform({ kind: 'turn' })
       const known = this.#partOf(part)
-      if (known === null) return null
-      return part.nodes.map(({ index, children }) => below(known.snapshot, index, children))
-    })
+      if (known === null) answers.push(null)
+      else {
+        const { snapshot } = known
+        answers.push(part.nodes.map(({ index, children }) => below(snapshot, index, children)))
+      }
+    }
     return { kind: 'descended', parts: answers }
   }
 
@@ -187,7 +196,12 @@ export class ResponderSession {
         return reply
       })
     }
-    return { kind: 'compared', parts: parts.map(compare) }
+    const replies: (readonly LeafReply[] | null)[] = []
+    for (const part of parts) {
+      yield* perform({ kind: 'turn' })
+      replies.push(compare(part))
+    }
+    return { kind: 'compared', parts: replies }
   }
 
   *#exchange({ rows, parts, wantsRoots }: Asked<'exchange'>): Answer<'exchanged'> {

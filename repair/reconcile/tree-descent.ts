@@ -1,6 +1,6 @@
 import { DecodeError } from '../../core/errors.ts'
 import { leavesPerNode, treeFanOut } from '../../core/limits.ts'
-import { all, type Script } from './calls.ts'
+import { all, perform, type Script } from './calls.ts'
 import { childDigests, childrenIn, differingChildren } from './child-digests.ts'
 import { type DescendPart, leavesBytes, type NodeAnswer, topBytes } from './messages.ts'
 import type { PartitionProgress } from './partition-progress.ts'
@@ -25,7 +25,7 @@ export function* descend(
   partitions: readonly DifferingPartition[]
 ): Script<LeafSet> {
   const leaves: LeafSet = new Map()
-  const messages = cutParts(partitions)
+  const messages = yield* cutParts(partitions)
   const lane = function* (): Script<void> {
     for (let parts = messages.shift(); parts !== undefined; parts = messages.shift()) {
       yield* descendParts(context, parts, leaves)
@@ -62,12 +62,13 @@ interface NodesOf {
   readonly part: DescendPart
 }
 
-function cutParts(partitions: readonly DifferingPartition[]): NodesOf[][] {
+function* cutParts(partitions: readonly DifferingPartition[]): Script<NodesOf[][]> {
   const messages: NodesOf[][] = []
   let room = 0
   for (const { progress, children } of partitions) {
     const { snapshot } = progress
     if (snapshot === null) continue
+    yield* perform({ kind: 'turn' })
     const top = childDigests(snapshot, 0, 0, treeFanOut)
     const indexes = childrenIn(differingChildren(top, children, treeFanOut), treeFanOut)
     const nodes = indexes.map((index) => ({
@@ -92,6 +93,7 @@ function* descendParts(
   const parts = nodes.map(({ part }) => part)
   const reply = yield* context.ask({ kind: 'descend', parts }, 'descended')
   for (const [i, { progress, snapshot, part }] of nodes.entries()) {
+    yield* perform({ kind: 'turn' })
     const answers = reply?.parts[i] ?? null
     if (answers === null) {
       context.restart(progress, 'the peer speaks of another snapshot')

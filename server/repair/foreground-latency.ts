@@ -6,12 +6,13 @@ const slots = 4
 /** With fewer the slowest one is no percentile of anything. */
 const requestsMin = 10
 
-/** How long the requests of users took within the last second, for the governor of repair. */
+/** How many requests of users there were within the last second, and how long they took: repair gives way to them. */
 export class ForegroundLatency {
   readonly #clock: Clock
   readonly #slots = Array.from({ length: slots }, () => ({
     index: -1,
-    histogram: new LatencyHistogram()
+    histogram: new LatencyHistogram(),
+    served: 0
   }))
 
   constructor(clock: Clock) {
@@ -19,20 +20,25 @@ export class ForegroundLatency {
   }
 
   observe(durationMs: number): void {
-    const index = Math.floor(this.#clock.monotonic() / slotMs)
-    const slot = this.#slots[index % slots]
-    if (slot === undefined) return
-    if (slot.index !== index) {
-      slot.index = index
-      slot.histogram = new LatencyHistogram()
-    }
-    slot.histogram.observe(durationMs)
+    this.#slot?.histogram.observe(durationMs)
+  }
+
+  /** A request of another node's user was served; how long its user had to wait is for that node to see. */
+  served(): void {
+    const slot = this.#slot
+    if (slot !== undefined) slot.served++
+  }
+
+  /** Whether users are at work, here or through other nodes. */
+  get isActive(): boolean {
+    let requests = 0
+    for (const { histogram, served } of this.#recent) requests += histogram.count + served
+    return requests >= requestsMin
   }
 
   /** Null where there were too few requests to tell. Within a quarter of the true value. */
   percentileMs(fraction: number): number | null {
-    const oldest = Math.floor(this.#clock.monotonic() / slotMs) - slots
-    const recent = this.#slots.filter(({ index }) => index > oldest)
+    const recent = this.#recent
     const requests = recent.reduce((sum, { histogram }) => sum + histogram.count, 0)
     if (requests < requestsMin) return null
     const merged = new LatencyHistogram()
@@ -43,5 +49,20 @@ export class ForegroundLatency {
       })
     }
     return merged.percentileMs(fraction)
+  }
+
+  get #slot() {
+    const index = Math.floor(this.#clock.monotonic() / slotMs)
+    const slot = this.#slots[index % slots]
+    if (slot === undefined || slot.index === index) return slot
+    slot.index = index
+    slot.histogram = new LatencyHistogram()
+    slot.served = 0
+    return slot
+  }
+
+  get #recent() {
+    const oldest = Math.floor(this.#clock.monotonic() / slotMs) - slots
+    return this.#slots.filter(({ index }) => index > oldest)
   }
 }

@@ -3,6 +3,7 @@ import type { Clock, Log, RandomSource, Timers } from '../../core/ports.ts'
 import { Collection } from '../../repair/collection.ts'
 import { PartitionLocks } from '../../repair/reconcile/partition-locks.ts'
 import { ReconcileRunner } from '../../repair/reconcile/reconcile-runner.ts'
+import { WorkShare } from '../../repair/reconcile/work-share.ts'
 import type { ReportExchange } from '../../repair/report-exchange.ts'
 import type { HashTrees } from '../../storage/hash-trees.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
@@ -18,6 +19,7 @@ import type { Outcome } from '../peer/peer-link.ts'
 import type { PeerRequests } from '../peer/peers.ts'
 import { AnsweredExchanges } from './answered-exchanges.ts'
 import { createBeginExchange } from './begin-exchange.ts'
+import type { ForegroundLatency } from './foreground-latency.ts'
 import type { HintsSource } from './hints-report.ts'
 import { NodeRangeSide } from './node-range-side.ts'
 import type { Pacer } from './pacer.ts'
@@ -43,6 +45,7 @@ export interface NodeRepairParts {
   readonly reports: ReportExchange
   readonly handoff: HintedHandoff
   readonly pacer: Pacer
+  readonly foreground: Pick<ForegroundLatency, 'isActive'>
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly writesRefused: () => AnnealError | null
   /** See `DamageHealingOptions`. */
@@ -77,7 +80,8 @@ export class NodeRepair {
     const side = new NodeRangeSide({ ...parts, ...parts.arriving, isReplica })
     const budget = (bytes: number, peer: string) =>
       pacer.pass(bytes, cluster.member(peer)?.region !== cluster.self?.region)
-    const shared = { side, locks, clock, timers, budget }
+    const share = new WorkShare({ clock, timers, isBusy: () => parts.foreground.isActive })
+    const shared = { side, locks, clock, timers, share, budget }
     this.pacer = pacer
     this.keeper = keeper
     this.totals = new SessionTotals((partition) => trees.keysIn(partition))

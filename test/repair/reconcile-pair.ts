@@ -13,6 +13,7 @@ import {
   type RequestOutcome,
   type RunningSession
 } from '../../repair/reconcile/reconcile-runner.ts'
+import { WorkShare } from '../../repair/reconcile/work-share.ts'
 import type { SessionOutcome } from '../../repair/session-outcome.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { tableName } from './reconcile-side.ts'
@@ -132,7 +133,8 @@ export class Pair {
       this.budgets.push(bytes)
       return Promise.resolve()
     }
-    const ports = { clock: this.time, timers: this.time, budget }
+    const share = new WorkShare({ clock: this.time, timers: this.time, isBusy: () => false })
+    const ports = { clock: this.time, timers: this.time, share, budget }
     this.responder = new ReconcileResponder({
       ...ports,
       budget: (bytes) => {

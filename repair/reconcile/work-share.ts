@@ -1,0 +1,47 @@
+import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
+
+export interface WorkShareOptions {
+  readonly clock: Clock
+  readonly timers: Timers
+  /** Whether users are at work on this node. */
+  readonly isBusy: () => boolean
+}
+
+/** For each millisecond of work so many of rest: a third of the node's time is the share of repair. */
+const restPerWork = 2
+/** Longer work is followed by no longer a rest, or one slow disk would let an exchange starve. */
+const restMsMax = 100
+/** Less is not worth a timer. */
+const restMsMin = 1
+
+/**
+ * Keeps the exchanges of one node to a share of its time while users are at work: what is worked is followed by a rest,
+ * and time in which an exchange waits for its peer counts as rest too. Bytes have a budget of their own, but what an
+ * exchange costs a node is mostly looking for what differs.
+ */
+export class WorkShare {
+  readonly #options: WorkShareOptions
+  #restUntilMs = 0
+
+  constructor(options: WorkShareOptions) {
+    this.#options = options
+  }
+
+  /** Something was done from then until now, by monotonic time. */
+  worked(sinceMs: number): void {
+    const { clock, isBusy } = this.#options
+    const nowMs = clock.monotonic()
+    if (nowMs <= sinceMs || !isBusy()) return
+    const untilMs = Math.max(this.#restUntilMs, nowMs) + (nowMs - sinceMs) * restPerWork
+    this.#restUntilMs = Math.min(untilMs, nowMs + restMsMax)
+  }
+
+  /** Calls back in another turn of the event loop, after the rest that is due. Null where no timer was needed. */
+  next(callback: () => void): TimerHandle | null {
+    const { clock, timers } = this.#options
+    const restMs = this.#restUntilMs - clock.monotonic()
+    if (restMs >= restMsMin) return timers.set(callback, restMs)
+    timers.atEndOfTurn(callback)
+    return null
+  }
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { WorkShare } from '../../repair/reconcile/work-share.ts'
+import { VirtualTime } from '../sim/virtual-time.ts'
+
+/** Works in turns of `turnMs` for as long as given, and answers how much of that was work. */
+async function workFor(
+  durationMs: number,
+  { turnMs, isBusy, waitMs = 0 }: { turnMs: number; isBusy: boolean; waitMs?: number }
+): Promise<{ part: number; longestRestMs: number }> {
+  const time = new VirtualTime()
+  const { timers } = time
+  let workedMs = 0
+  let longestRestMs = 0
+  const clock = { now: () => 0, monotonic: () => time.nowMs + workedAheadMs }
+  // Work takes no virtual time: the clock is set ahead by it, and time catches up before the next turn.
+  let workedAheadMs = 0
+  const share = new WorkShare({ clock, timers, isBusy: () => isBusy })
+  const turn = () => {
+    const sinceMs = clock.monotonic()
+    workedAheadMs = turnMs
+    workedMs += turnMs
+    share.worked(sinceMs)
+    const beganRestMs = clock.monotonic()
+    timers.set(() => {
+      workedAheadMs = 0
+      timers.set(
+        () =>
+          share.next(() => {
+            longestRestMs = Math.max(longestRestMs, clock.monotonic() - beganRestMs)
+            turn()
+          }),
+        waitMs
+      )
+    }, turnMs)
+  }
+  turn()
+  await time.run(durationMs)
+  return { part: workedMs / durationMs, longestRestMs }
+}
+
+describe('the share of repair', () => {
+  it('is all of the time while nobody else wants it', async () => {
+    const { part } = await workFor(10_000, { turnMs: 4, isBusy: false })
+    assert.ok(part > 0.99, `${part}`)
+  })
+
+  it('is a third of it while users are at work', async () => {
+    for (const turnMs of [2, 4, 20]) {
+      const { part } = await workFor(10_000, { turnMs, isBusy: true })
+      assert.ok(part > 0.28 && part < 0.34, `turns of ${turnMs} ms: ${part}`)
+    }
+  })
+
+  it('takes waiting for a peer for rest', async () => {
+    const { part } = await workFor(10_000, { turnMs: 4, isBusy: true, waitMs: 8 })
+    assert.ok(part > 0.28 && part < 0.34, `${part}`)
+  })
+
+  it('rests no longer than a tenth of a second, however long something took', async () => {
+    const { longestRestMs } = await workFor(20_000, { turnMs: 2000, isBusy: true })
+    assert.ok(longestRestMs <= 101, `${longestRestMs}`)
+  })
+})
