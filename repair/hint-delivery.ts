@@ -4,6 +4,7 @@ import type { ObjectKey } from '../storage/keys.ts'
 import type { Versions } from '../storage/version.ts'
 import { DeliveryPace, type DeliveryVerdict } from './delivery-pace.ts'
 import { type HintRoute, hintAgeMs, routeHint } from './hint-route.ts'
+import type { WorkShare } from './work-share.ts'
 
 /** How a delivery ended; the reason is one of a few words, for metrics. */
 export interface DeliveryOutcome {
@@ -36,6 +37,8 @@ export interface HintDeliveryOptions {
   readonly isHeldHere: (key: ObjectKey, versions: Versions) => boolean
   /** Resolves once so many bytes may be sent. */
   readonly budget: (bytes: number) => Promise<void>
+  /** That of the node, for everything that repairs. */
+  readonly share: WorkShare
   /** A hint went elsewhere: the target needs an exchange of the partition soon. */
   readonly onRangeMissed: (partition: number, target: string) => void
 }
@@ -71,10 +74,14 @@ interface Found {
 const lookEveryMs = 1000
 const expiryLookEveryMs = 30_000
 const sliceHints = 32
+/** What is sent before others have a turn. */
+const turnMs = 4
+/** For one target, while users are at work: those that meet them there are few. */
+const inFlightMaxWhenBusy = 8
 
 /**
  * Hands hints over: looks now and then who is back, and walks what waits for it in the order of tokens, in small slices
- * and with a bounded number in flight. Everything may be repeated: a hint is deleted only after the very object that it
+ * with a bounded number in flight, and no faster than the share of repair allows. Everything may be repeated: a hint is deleted only after the very object that it
  * holds was acknowledged, and who gets an object twice merges it twice.
  */
 export class HintDelivery {
@@ -182,10 +189,12 @@ export class HintDelivery {
     const isWhole = course.from === null
     const found: Found = { overdue: 0, stranded: 0, refused: 0 }
     course.expiryLookMs = clock.monotonic() + expiryLookEveryMs
+    let beganMs = clock.monotonic()
     do {
       const slice = await hints.walk(target, course.from, sliceHints)
       for (const hint of slice.hints) {
         await this.#handle(hint, course, found)
+        beganMs = await this.#afterWork(beganMs)
         if (this.#closed || course.pace.isPausing(clock.monotonic())) return this.#landed(course)
       }
       course.from = slice.next
@@ -195,6 +204,15 @@ export class HintDelivery {
     if (!isWhole) return
     course.overdue = found.overdue
     if (found.stranded === 0) course.epoch = epoch
+  }
+
+  /** Leaves the node to others where work has lasted for a turn. Answers since when it is worked now. */
+  async #afterWork(beganMs: number): Promise<number> {
+    const { clock, share } = this.#options
+    if (!share.isBusy || clock.monotonic() < beganMs + turnMs) return beganMs
+    share.worked(beganMs)
+    await share.rest()
+    return clock.monotonic()
   }
 
   async #handle(hint: Hint, course: Course, found: Found): Promise<void> {
@@ -224,9 +242,10 @@ export class HintDelivery {
     course: Course,
     found: Found
   ): Promise<void> {
-    const { budget, clock, random, send } = this.#options
+    const { budget, clock, random, send, share } = this.#options
     const { pace } = course
-    await this.#until(course, () => pace.hasRoom)
+    const hasRoom = () => pace.hasRoom && (pace.inFlight < inFlightMaxWhenBusy || !share.isBusy)
+    await this.#until(course, hasRoom)
     await budget(hint.bytes)
     if (this.#closed || pace.isPausing(clock.monotonic())) return
     pace.sent(hint.bytes)

@@ -1,4 +1,5 @@
 import { deriveKeys } from '../core/secrets.ts'
+import { WorkShare } from '../repair/work-share.ts'
 import type { Member } from '../ring/cluster-document.ts'
 import type { Replication } from '../ring/ring.ts'
 import type { ObjectKey } from '../storage/keys.ts'
@@ -59,6 +60,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   const { disk, store, trees, keeper, writesRefused } = storage
   const foreground = new ForegroundLatency(clock)
   const pacer = createNodePacer(ports, storage, foreground)
+  const share = new WorkShare({ clock, timers, isBusy: () => foreground.isActive })
   const replication: Replication =
     replicas.regions === null
       ? { n: replicas.n }
@@ -114,6 +116,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     acceptsWrites: () => writesRefused() === null,
     onRangeMissed: (partition, target) => early.missed(partition, target),
     budget: (bytes) => pacer.pass(bytes, false),
+    share,
     parts: () => ({ cluster, peers, local })
   })
   storage.onAsideDamage((row, reason) => handoff.store.noteDamage(row, reason))
@@ -216,7 +219,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     reports,
     handoff,
     pacer,
-    foreground,
+    share,
     modeOf,
     writesRefused,
     readFromAll: (key) => reads.read(key, { ...fromAll, timeoutMs: config.http.defaultTimeoutMs })

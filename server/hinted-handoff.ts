@@ -3,6 +3,7 @@ import type { Clock, Log, RandomSource, Timers } from '../core/ports.ts'
 import type { DeliveryVerdict } from '../repair/delivery-pace.ts'
 import { type DeliveryOutcome, HintDelivery } from '../repair/hint-delivery.ts'
 import { HintsElsewhere } from '../repair/hints-elsewhere.ts'
+import type { WorkShare } from '../repair/work-share.ts'
 import { partitionOf } from '../ring/token.ts'
 import { HintStore } from '../storage/hint-store.ts'
 import type { ObjectKey } from '../storage/keys.ts'
@@ -35,6 +36,7 @@ export interface HintedHandoffOptions {
   readonly onRangeMissed: (partition: number, target: string) => void
   /** Resolves once so many bytes may be sent. */
   readonly budget: (bytes: number) => Promise<void>
+  readonly share: WorkShare
   /** What is built later than the hints; nothing of it is asked for before `delivery` starts. */
   readonly parts: () => {
     readonly cluster: ClusterState

@@ -1,5 +1,6 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
+import type { WorkShare } from '../work-share.ts'
 import type { Call, LeavesOf, Result, Results, RowSetAside } from './calls.ts'
 import type {
   LeafListing,
@@ -9,7 +10,6 @@ import type {
   ShippedRow
 } from './range-side.ts'
 import type { Effect, Outcome } from './script.ts'
-import type { WorkShare } from './work-share.ts'
 
 export interface PerformerOptions {
   readonly side: RangeSide

@@ -2,6 +2,7 @@ import { toHex } from '../../core/bytes.ts'
 import { AnnealError } from '../../core/errors.ts'
 import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
 import type { Failure, Reconciled, ReconcileRequest } from '../../proto/frames.ts'
+import type { WorkShare } from '../work-share.ts'
 import { CallPerformer } from './call-performer.ts'
 import type { Script } from './calls.ts'
 import type { Envelope, Reply } from './messages.ts'
@@ -13,7 +14,6 @@ import { encodeReply } from './reply-codec.ts'
 import { RequestMemory } from './request-memory.ts'
 import { ResponderSession } from './responder-session.ts'
 import { ScriptMachine } from './script.ts'
-import type { WorkShare } from './work-share.ts'
 
 export interface ResponderReport {
   readonly peer: string

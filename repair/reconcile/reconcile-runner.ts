@@ -7,13 +7,13 @@ import {
   type SessionCounters,
   type SessionOutcome
 } from '../session-outcome.ts'
+import type { WorkShare } from '../work-share.ts'
 import { CallPerformer } from './call-performer.ts'
 import type { Question } from './messages.ts'
 import type { PartitionLocks } from './partition-locks.ts'
 import { encodeQuestion } from './question-codec.ts'
 import type { FactName, RangeSide } from './range-side.ts'
 import { ReconcileSession } from './reconcile-session.ts'
-import type { WorkShare } from './work-share.ts'
 
 /** What came of a request: as the peer links tell it. */
 export type RequestOutcome =

@@ -3,8 +3,8 @@ import type { Clock, Log, RandomSource, Timers } from '../../core/ports.ts'
 import { Collection } from '../../repair/collection.ts'
 import { PartitionLocks } from '../../repair/reconcile/partition-locks.ts'
 import { ReconcileRunner } from '../../repair/reconcile/reconcile-runner.ts'
-import { WorkShare } from '../../repair/reconcile/work-share.ts'
 import type { ReportExchange } from '../../repair/report-exchange.ts'
+import type { WorkShare } from '../../repair/work-share.ts'
 import type { HashTrees } from '../../storage/hash-trees.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import type { Store } from '../../storage/store.ts'
@@ -19,7 +19,6 @@ import type { Outcome } from '../peer/peer-link.ts'
 import type { PeerRequests } from '../peer/peers.ts'
 import { AnsweredExchanges } from './answered-exchanges.ts'
 import { createBeginExchange } from './begin-exchange.ts'
-import type { ForegroundLatency } from './foreground-latency.ts'
 import type { HintsSource } from './hints-report.ts'
 import { NodeRangeSide } from './node-range-side.ts'
 import type { Pacer } from './pacer.ts'
@@ -45,7 +44,7 @@ export interface NodeRepairParts {
   readonly reports: ReportExchange
   readonly handoff: HintedHandoff
   readonly pacer: Pacer
-  readonly foreground: Pick<ForegroundLatency, 'isActive'>
+  readonly share: WorkShare
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly writesRefused: () => AnnealError | null
   /** See `DamageHealingOptions`. */
@@ -73,14 +72,14 @@ export class NodeRepair {
 
   constructor(parts: NodeRepairParts) {
     this.#log = parts.log
-    const { store, clock, timers, random, log, config, cluster, trees, keeper, pacer } = parts
+    const { store, clock, timers, random, log, config, cluster, trees, keeper, pacer, share } =
+      parts
     const { id: selfId } = config.node
     const isReplica = (partition: number) => cluster.ring.replicas(partition).includes(selfId)
     const locks = new PartitionLocks()
     const side = new NodeRangeSide({ ...parts, ...parts.arriving, isReplica })
     const budget = (bytes: number, peer: string) =>
       pacer.pass(bytes, cluster.member(peer)?.region !== cluster.self?.region)
-    const share = new WorkShare({ clock, timers, isBusy: () => parts.foreground.isActive })
     const shared = { side, locks, clock, timers, share, budget }
     this.pacer = pacer
     this.keeper = keeper

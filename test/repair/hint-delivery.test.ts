@@ -6,6 +6,7 @@ import {
   HintDelivery,
   type HintDeliveryOptions
 } from '../../repair/hint-delivery.ts'
+import { WorkShare } from '../../repair/work-share.ts'
 import { HintStore } from '../../storage/hint-store.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
 import type { Versions } from '../../storage/version.ts'
@@ -35,6 +36,7 @@ class Bench {
   inFlight = 0
   inFlightMax = 0
   held = false
+  isBusy = false
   answer: (sent: Sent) => DeliveryOutcome = () => acknowledged
   readonly hints: HintStore
   readonly delivery: HintDelivery
@@ -67,6 +69,7 @@ class Bench {
       },
       isHeldHere: () => this.held,
       budget: () => Promise.resolve(),
+      share: new WorkShare({ ...time, isBusy: () => this.isBusy }),
       onRangeMissed: (partition, target) => this.missed.push(`${target}/${partition}`)
     }
     this.delivery = new HintDelivery(options)
@@ -114,6 +117,27 @@ describe('hints are delivered', () => {
     assert.ok(bench.sent.every(({ to }) => to === 'n2'))
     assert.ok(bench.inFlightMax > 8 && bench.inFlightMax <= 128, `${bench.inFlightMax}`)
     assert.equal(bench.delivery.counters.delivered, 1000)
+    bench.delivery.close()
+  })
+
+  it('few at a time and in a third of the time while users are at work', async () => {
+    const bench = await Bench.open()
+    bench.isBusy = true
+    for (let i = 0; i < 1000; i++) bench.keep('n2', `key ${i}`)
+    bench.able.add('n2')
+    await bench.time.runUntil(() => bench.sent.length > 0, 5000)
+    const beganMs = bench.time.nowMs
+    await bench.time.runUntil(() => bench.left === 0, 60_000)
+    assert.equal(bench.left, 0)
+    assert.ok(bench.inFlightMax <= 8, `${bench.inFlightMax} at a time`)
+    const alwaysMs = (1000 / 8) * 5
+    const tookMs = bench.time.nowMs - beganMs
+    assert.ok(tookMs > 2 * alwaysMs && tookMs < 5 * alwaysMs, `${tookMs} ms for ${alwaysMs}`)
+
+    bench.isBusy = false
+    for (let i = 0; i < 1000; i++) bench.keep('n2', `later key ${i}`)
+    await bench.time.runUntil(() => bench.inFlightMax > 8, 5000)
+    assert.ok(bench.inFlightMax > 8, 'without users there are more')
     bench.delivery.close()
   })
 

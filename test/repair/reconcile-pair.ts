@@ -13,8 +13,8 @@ import {
   type RequestOutcome,
   type RunningSession
 } from '../../repair/reconcile/reconcile-runner.ts'
-import { WorkShare } from '../../repair/reconcile/work-share.ts'
 import type { SessionOutcome } from '../../repair/session-outcome.ts'
+import { WorkShare } from '../../repair/work-share.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { tableName } from './reconcile-side.ts'
 

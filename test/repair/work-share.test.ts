@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { WorkShare } from '../../repair/reconcile/work-share.ts'
+import { WorkShare } from '../../repair/work-share.ts'
 import { VirtualTime } from '../sim/virtual-time.ts'
 
 /** Works in turns of `turnMs` for as long as given, and answers how much of that was work. */

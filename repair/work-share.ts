@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
+import type { Clock, TimerHandle, Timers } from '../core/ports.ts'
 
 export interface WorkShareOptions {
   readonly clock: Clock
@@ -15,8 +15,8 @@ const restMsMax = 100
 const restMsMin = 1
 
 /**
- * Keeps the exchanges of one node to a share of its time while users are at work: what is worked is followed by a rest,
- * and time in which an exchange waits for its peer counts as rest too. Bytes have a budget of their own, but what an
+ * Keeps the repair of one node to a share of its time while users are at work: what is worked is followed by a rest, and
+ * time in which an exchange waits for its peer counts as rest too. Bytes have a budget of their own, but what an
  * exchange costs a node is mostly looking for what differs.
  */
 export class WorkShare {
@@ -27,6 +27,10 @@ export class WorkShare {
     this.#options = options
   }
 
+  get isBusy(): boolean {
+    return this.#options.isBusy()
+  }
+
   /** Something was done from then until now, by monotonic time. */
   worked(sinceMs: number): void {
     const { clock, isBusy } = this.#options
@@ -34,6 +38,11 @@ export class WorkShare {
     if (nowMs <= sinceMs || !isBusy()) return
     const untilMs = Math.max(this.#restUntilMs, nowMs) + (nowMs - sinceMs) * restPerWork
     this.#restUntilMs = Math.min(untilMs, nowMs + restMsMax)
+  }
+
+  /** Resolves in another turn of the event loop, after the rest that is due. */
+  rest(): Promise<void> {
+    return new Promise((resolve) => this.next(resolve))
   }
 
   /** Calls back in another turn of the event loop, after the rest that is due. Null where no timer was needed. */
