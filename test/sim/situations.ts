@@ -95,6 +95,22 @@ export const oldDisks: Situation = ({ faults, healing }) => ({
   healing: { ...healing, intervalMs: 2000, graceMs: 0, bytesPerSecondMax: 16 * mebi }
 })
 
+/** A node loses rows of keys that are written all the time, and nothing brings them back for long. */
+export const forgottenRows: Situation = ({ faults, healing }) => ({
+  ...longAndBusy,
+  durationMs: 120_000,
+  nodes: 3,
+  hotKeys: 2,
+  coldKeys: 0,
+  clients: 5,
+  pauseMs: 500,
+  mode: 'siblings',
+  rowCacheBytes: 0,
+  lossyFault: 'forget',
+  faults: { ...faults, lossy: 12, split: 0, diskFull: 0, diskError: 0 },
+  healing: { ...healing, intervalMs: 60_000, scrubRowsPerSecond: 2, readRepair: 'off' }
+})
+
 /** Many writes that only some replicas get, and comparisons all the time. */
 export const busyComparisons: Situation = ({ faults, healing }) => ({
   ...longAndBusy,
@@ -117,6 +133,7 @@ export const situations: Readonly<Record<string, Situation>> = {
   hintsAndLostDisks,
   slowHints,
   slowHintsAndLostDisks,
+  forgottenRows,
   oldDisks,
   busyComparisons
 }

@@ -1,4 +1,5 @@
 import type { Mutant } from './mutant.ts'
+import { forgottenRows } from './situations.ts'
 
 const minter = 'storage/minter.ts'
 const coordinate = 'storage/coordinate.ts'
@@ -74,6 +75,7 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'epoch-single',
     rule: 'A row that is new here, or came from elsewhere, is minted on under a new epoch.',
+    situation: forgottenRows,
     edits: [
       {
         file: minter,
