@@ -255,7 +255,7 @@ export const configSchema = Type.Object(
         ),
         rowCacheBytes: byteSize(
           { minimum: 0, maximum: 16 * gibi },
-          64 * mebi,
+          32 * mebi,
           'Rows that were read or written lately, which are kept beside the block cache; 0: none.'
         ),
         writeBufferBytes: byteSize(
@@ -265,7 +265,7 @@ export const configSchema = Type.Object(
         ),
         maxOpenTables: integer(
           { minimum: 16, maximum: 1000 },
-          75,
+          64,
           'Tables of 2 MiB that the database keeps mapped into memory; with more of them random reads of a large store are faster and the process is larger.'
         )
       },
