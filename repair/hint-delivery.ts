@@ -74,15 +74,13 @@ interface Found {
 const lookEveryMs = 1000
 const expiryLookEveryMs = 30_000
 const sliceHints = 32
-/** What is sent before others have a turn. */
-const turnMs = 4
 /** For one target, while users are at work: those that meet them there are few. */
 const inFlightMaxWhenBusy = 8
 
 /**
- * Hands hints over: looks now and then who is back, and walks what waits for it in the order of tokens, in small slices
- * with a bounded number in flight, and no faster than the share of repair allows. Everything may be repeated: a hint is deleted only after the very object that it
- * holds was acknowledged, and who gets an object twice merges it twice.
+ * Hands hints over: looks now and then who is back, and walks what waits for it in the order of tokens, in small slices,
+ * with a bounded number in flight, and no faster than the share of repair allows. Everything may be repeated: a hint is
+ * deleted only after the very object that it holds was acknowledged, and who gets an object twice merges it twice.
  */
 export class HintDelivery {
   readonly #options: HintDeliveryOptions
@@ -184,7 +182,7 @@ export class HintDelivery {
   }
 
   async #visit(target: string, course: Course): Promise<void> {
-    const { hints, ringEpoch, clock, random } = this.#options
+    const { hints, ringEpoch, clock, random, share } = this.#options
     const epoch = ringEpoch()
     const isWhole = course.from === null
     const found: Found = { overdue: 0, stranded: 0, refused: 0 }
@@ -194,7 +192,7 @@ export class HintDelivery {
       const slice = await hints.walk(target, course.from, sliceHints)
       for (const hint of slice.hints) {
         await this.#handle(hint, course, found)
-        beganMs = await this.#afterWork(beganMs)
+        beganMs = await share.giveWay(beganMs)
         if (this.#closed || course.pace.isPausing(clock.monotonic())) return this.#landed(course)
       }
       course.from = slice.next
@@ -204,15 +202,6 @@ export class HintDelivery {
     if (!isWhole) return
     course.overdue = found.overdue
     if (found.stranded === 0) course.epoch = epoch
-  }
-
-  /** Leaves the node to others where work has lasted for a turn. Answers since when it is worked now. */
-  async #afterWork(beganMs: number): Promise<number> {
-    const { clock, share } = this.#options
-    if (!share.isBusy || clock.monotonic() < beganMs + turnMs) return beganMs
-    share.worked(beganMs)
-    await share.rest()
-    return clock.monotonic()
   }
 
   async #handle(hint: Hint, course: Course, found: Found): Promise<void> {

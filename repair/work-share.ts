@@ -7,6 +7,8 @@ export interface WorkShareOptions {
   readonly isBusy: () => boolean
 }
 
+/** Work of one turn of the event loop, after which everybody else has one. */
+export const turnMsMax = 4
 /** For each millisecond of work so many of rest: a third of the node's time is the share of repair. */
 const restPerWork = 2
 /** Longer work is followed by no longer a rest, or one slow disk would let an exchange starve. */
@@ -40,9 +42,13 @@ export class WorkShare {
     this.#restUntilMs = Math.min(untilMs, nowMs + restMsMax)
   }
 
-  /** Resolves in another turn of the event loop, after the rest that is due. */
-  rest(): Promise<void> {
-    return new Promise((resolve) => this.next(resolve))
+  /** Leaves the node to others where work has lasted for a turn. Answers since when it is worked now. */
+  async giveWay(sinceMs: number): Promise<number> {
+    const { clock } = this.#options
+    if (clock.monotonic() < sinceMs + turnMsMax) return sinceMs
+    this.worked(sinceMs)
+    await new Promise<void>((resolve) => this.next(resolve))
+    return clock.monotonic()
   }
 
   /** Calls back in another turn of the event loop, after the rest that is due. Null where no timer was needed. */

@@ -1,6 +1,6 @@
 import { AnnealError } from '../../core/errors.ts'
 import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
-import type { WorkShare } from '../work-share.ts'
+import { turnMsMax, type WorkShare } from '../work-share.ts'
 import type { Call, LeavesOf, Result, Results, RowSetAside } from './calls.ts'
 import type {
   LeafListing,
@@ -33,8 +33,6 @@ export interface Driven {
   isOver(): boolean
 }
 
-/** Work of one turn of the event loop, after which everybody else has one. */
-const turnMsMax = 4
 /** Rows that are taken in between two looks at the clock. */
 const rowsAtOnce = 64
 const partitionsAtOnce = 8
@@ -89,16 +87,10 @@ export class CallPerformer {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#later(() => {
-      this.#scheduled = false
-      this.#work()
-    })
-  }
-
-  #later(callback: () => void): void {
     const timer = this.#options.share.next(() => {
       if (timer !== null) this.#timers.delete(timer)
-      callback()
+      this.#scheduled = false
+      this.#work()
     })
     if (timer !== null) this.#timers.add(timer)
   }
@@ -188,36 +180,37 @@ export class CallPerformer {
 
   /** Where many leaves have changed, the trees of all partitions take some hundred milliseconds. */
   async #snapshots(partitions: readonly number[]): Promise<Results['snapshots']> {
-    const { side, clock } = this.#options
+    const { side, clock, share } = this.#options
     const snapshots: (PartitionSnapshot | null)[] = []
     let beganMs = clock.monotonic()
     for (let at = 0; at < partitions.length; at += partitionsAtOnce) {
       const some = await side.snapshots(partitions.slice(at, at + partitionsAtOnce))
       for (const snapshot of some) snapshots.push(snapshot)
-      beganMs = await this.#afterWork(beganMs)
+      beganMs = await share.giveWay(beganMs)
     }
     return snapshots
   }
 
   async #list(wanted: readonly LeavesOf[]): Promise<readonly LeafListing[]> {
+    const { side, clock, share } = this.#options
     const listings: LeafListing[] = []
-    let beganMs = this.#options.clock.monotonic()
+    let beganMs = clock.monotonic()
     for (const { partition, leaves } of wanted) {
-      for (const listing of await this.#options.side.list(partition, leaves)) listings.push(listing)
-      beganMs = await this.#afterWork(beganMs)
+      for (const listing of await side.list(partition, leaves)) listings.push(listing)
+      beganMs = await share.giveWay(beganMs)
     }
     return listings
   }
 
   async #receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
-    const { side, peer, clock } = this.#options
+    const { side, peer, clock, share } = this.#options
     const outcomes: RowOutcome[] = []
     let beganMs = clock.monotonic()
     for (let at = 0; at < rows.length; at += rowsAtOnce) {
       this.#checkRunning()
       const some = await side.receive(rows.slice(at, at + rowsAtOnce), peer)
       for (const outcome of some) outcomes.push(outcome)
-      beganMs = await this.#afterWork(beganMs)
+      beganMs = await share.giveWay(beganMs)
     }
     return outcomes
   }
@@ -227,15 +220,6 @@ export class CallPerformer {
       this.#checkRunning()
       await this.#options.side.setAside(key, dots, this.#options.peer)
     }
-  }
-
-  /** Leaves the node to others where work has lasted for a turn. Answers since when it is worked now. */
-  async #afterWork(beganMs: number): Promise<number> {
-    const { clock, share } = this.#options
-    if (clock.monotonic() < beganMs + turnMsMax) return beganMs
-    share.worked(beganMs)
-    await new Promise<void>((resolve) => this.#later(resolve))
-    return clock.monotonic()
   }
 
   // Nothing is written any more by a session that was cancelled, not even the rest of what had just arrived.

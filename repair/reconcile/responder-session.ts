@@ -127,8 +127,9 @@ export class ResponderSession {
     const byPartition = new Map(free.map((partition, i) => [partition, snapshots[i] ?? null]))
     const answers: OpenAnswer[] = []
     for (const asked of partitions) {
-      answers.push(this.#compareRoots(asked, byPartition))
-      if (answers.at(-1)?.status === 'differs') yield* perform({ kind: 'turn' })
+      const answer = this.#compareRoots(asked, byPartition)
+      answers.push(answer)
+      if (answer.status === 'differs') yield* perform({ kind: 'turn' })
     }
     const opened = free.filter((partition) => this.#parts.has(partition))
     return { kind: 'opened', nowMs: ownMs, offers: side.offers(opened, peer), partitions: answers }

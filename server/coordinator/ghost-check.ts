@@ -74,27 +74,32 @@ export class GhostCheck {
     const conclusions = new Map<string, Conclusion>()
     for (const { dot } of versions) conclusions.set(formatDot(dot), 'take')
     if (denied.length === 0) return conclusions
-    const { selfId, partitions, consultation, reception, replicasOf, watermarks } = this.#options
     const dots = distinct(denied).map(({ dot }) => dot)
     const [holder = null, ...furtherHolders] = new Set(denied.map((doubt) => doubt.holder))
     const sender = furtherHolders.length === 0 ? holder : null
-    const counts = sender !== selfId && replicasOf(key).includes(selfId)
-    const own = counts ? (await reception.opinions(key, dots)).opinions : null
-    const required =
-      denied.findLast(({ watermark }) => watermark !== null)?.watermark ??
-      watermarks.vector(partitionOf(key.token, partitions))
-    const concluded = await consultation.ask(key, dots, sender, required, own)
+    const required = denied.findLast(({ watermark }) => watermark !== null)?.watermark ?? null
+    const concluded = await this.#consult(key, dots, sender, required)
     return new Map([...conclusions, ...concluded])
   }
 
   /** Whether all replicas say that they had these writes, and have let them go. */
   async areGone(key: ObjectKey, dots: readonly Dot[]): Promise<boolean> {
-    const { selfId, partitions, consultation, reception, replicasOf, watermarks } = this.#options
-    const isReplica = replicasOf(key).includes(selfId)
-    const own = isReplica ? (await reception.opinions(key, dots)).opinions : null
-    const required = watermarks.vector(partitionOf(key.token, partitions))
-    const conclusions = await consultation.ask(key, dots, null, required, own)
+    const conclusions = await this.#consult(key, dots, null, null)
     return dots.every((dot) => conclusions.get(formatDot(dot)) === 'quarantine')
+  }
+
+  /** Asks all replicas but the sender, this node among them. `required`: null for what this node knows itself. */
+  async #consult(
+    key: ObjectKey,
+    dots: readonly Dot[],
+    sender: string | null,
+    required: WatermarkVector | null
+  ): Promise<Conclusions> {
+    const { selfId, partitions, consultation, reception, replicasOf, watermarks } = this.#options
+    const counts = sender !== selfId && replicasOf(key).includes(selfId)
+    const own = counts ? (await reception.opinions(key, dots)).opinions : null
+    const watermark = required ?? watermarks.vector(partitionOf(key.token, partitions))
+    return consultation.ask(key, dots, sender, watermark, own)
   }
 
   /** Deniers whose watermarks are not known here say themselves which of the versions they have let go. */

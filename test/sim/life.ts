@@ -171,8 +171,8 @@ class Life {
     const refused = await this.#cluster.settle(probeWithOldEpoch(this.#cluster))
     if (!refused)
       this.#violate('epoch', 'a node took a write from a peer that goes by another ring')
-    const spokenOf = await this.#cluster.settle(probeWithOldSnapshots(this.#cluster))
-    if (!spokenOf)
+    const keptTo = await this.#cluster.settle(probeWithOldSnapshots(this.#cluster))
+    if (!keptTo)
       this.#violate('snapshots', 'a node compared itself by other snapshots than it had named')
     this.#checkAllCopies()
     for (const history of this.#workload.histories.values()) {
