@@ -18,7 +18,7 @@ import type { Node } from './node.ts'
 import { leaveOpeningMark, removeOpeningMark } from './opening-mark.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
-import { limitYoungGeneration } from './young-generation.ts'
+import { limitHeap } from './heap-limits.ts'
 
 const keepaliveMs = 5000
 const noticeFraction = 0.1
@@ -45,7 +45,7 @@ export async function runNode(config: Config): Promise<void> {
     node: config.node.id
   })
   const log = rateLimitedLog(lines, systemClock, eventLinesPerMinute)
-  limitYoungGeneration()
+  limitHeap()
   const stopping = untilStopped(log)
   const mark = join(config.node.data, 'opening')
   if (await leaveOpeningMark(mark))
