@@ -179,6 +179,12 @@ export class HashTrees implements RowWatcher {
   conclude(recount: LeafRecount, first: number, end: number): Conclusion {
     const { partition } = recount.run
     const tree = this.#treeOf(partition)
+    const isAsCounted =
+      recount.spoiled.length === 0 &&
+      tree.distrustedCount === 0 &&
+      tree.leaves.areEqual(first, end - first, recount.sums, first - recount.run.first)
+    // Nearly always.
+    if (isAsCounted) return { differing: [], changes: noChanges }
     const differing: number[] = []
     const changes: AsideChange[] = []
     for (let leaf = first; leaf < end; leaf++) {

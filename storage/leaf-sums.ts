@@ -51,6 +51,11 @@ export class LeafSums {
     return true
   }
 
+  /** Whether so many leaves from `first` on are what those of `other` are from `otherFirst` on. */
+  areEqual(first: number, count: number, other: LeafSums, otherFirst: number): boolean {
+    return this.#view(first, count).equals(other.#view(otherFirst, count))
+  }
+
   /** Whether the leaves from `first` up to and without `end` are as they were before the first row. */
   areZero(first: number, end: number): boolean {
     for (let i = first * lanes; i < end * lanes; i++) {
@@ -69,6 +74,11 @@ export class LeafSums {
   toBytes(first: number, end: number): Buffer {
     const bytes = Buffer.from(this.#lanes.slice(first * lanes, end * lanes).buffer)
     return isLittleEndian ? bytes.swap32() : bytes
+  }
+
+  #view(first: number, count: number): Buffer {
+    const { buffer } = this.#lanes
+    return Buffer.from(buffer, first * leafBytes, count * leafBytes)
   }
 
   #change(leaf: number, digest: Uint8Array, sign: 1 | -1): void {

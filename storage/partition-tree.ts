@@ -14,6 +14,8 @@ export interface TreeCopy {
   readonly nodes: Buffer
   /** The bytes of all leaves. */
   readonly leaves: Buffer
+  /** Rows in all leaves. */
+  readonly keys: number
 }
 
 /**
@@ -44,7 +46,7 @@ export class PartitionTree {
     const last = this.#copy?.deref()
     if (last !== undefined) return last
     const nodes = Buffer.from(this.nodes.refreshed(this.leaves))
-    const copy = { nodes, leaves: this.leaves.toBytes(0, leavesPerPartition) }
+    const copy = { nodes, leaves: this.leaves.toBytes(0, leavesPerPartition), keys: this.keys }
     this.#copy = new WeakRef(copy)
     return copy
   }

@@ -23,7 +23,6 @@ export class TreeSnapshot {
   readonly leafCount = leavesPerPartition
   readonly #hasher: Hasher
   readonly #copy: TreeCopy
-  #keys: number | null = null
 
   constructor(parts: TreeSnapshotParts) {
     const bytes = leavesPerPartition * leafBytes
@@ -39,10 +38,9 @@ export class TreeSnapshot {
     return nodeDigest(this.#copy.nodes, 0, 0)
   }
 
-  /** Rows in the partition. Counted when somebody asks, and then kept. */
+  /** Rows in the partition. */
   get keys(): number {
-    this.#keys ??= this.#countKeys()
-    return this.#keys
+    return this.#copy.keys
   }
 
   /** Rows in one leaf. */
@@ -73,11 +71,5 @@ export class TreeSnapshot {
     assert(level >= 0 && level < leafLevel, 'a leaf has no children')
     const count = level === leafLevel - 1 ? leavesPerNode : treeFanOut
     return Array.from({ length: count }, (_, i) => this.node(level + 1, index * count + i))
-  }
-
-  #countKeys(): number {
-    let keys = 0
-    for (let leaf = 0; leaf < this.leafCount; leaf++) keys += this.leafKeys(leaf)
-    return keys
   }
 }

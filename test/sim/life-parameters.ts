@@ -37,6 +37,8 @@ export interface HealingParameters {
 export interface LifeParameters {
   readonly seed: number
   readonly nodes: number
+  /** The fewer, the more keys share one, and the less a life costs. */
+  readonly partitions: number
   /** Until when faults happen and clients are at work. */
   readonly durationMs: number
   /** At least as long as that is looked on; later by as much as healing takes. */
@@ -82,6 +84,7 @@ export function drawParameters(seed: number): LifeParameters {
   return {
     seed,
     nodes,
+    partitions: new SeededRandom(seed).fork('partitions').pick([8, 8, 8, 16]),
     durationMs: drawDuration(new SeededRandom(seed).fork('duration')),
     lifeMs: 300_000,
     hotKeys: 1 + random.int(4),

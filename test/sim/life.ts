@@ -80,6 +80,7 @@ class Life {
     this.#cluster = new SimCluster({
       seed: parameters.seed,
       nodes: parameters.nodes,
+      partitions: parameters.partitions,
       settings: settingsOf(parameters),
       latencyMs: { minMs: Math.min(0.2, latencyMaxMs / 10), maxMs: latencyMaxMs },
       diskMs: { min: 0.05, max: diskMaxMs },

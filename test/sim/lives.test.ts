@@ -58,6 +58,7 @@ describe('lives that once went wrong', () => {
   for (const { found, seed, override } of failedSeeds) {
     // They are older than these parameters, and are to stay the lives that they were.
     const older = {
+      partitions: 16,
       durationMs: 240_000,
       calm: 1,
       rowCacheBytes: 0,

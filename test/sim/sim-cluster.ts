@@ -7,9 +7,13 @@ import { SimNetwork } from './sim-network.ts'
 import { SimNode } from './sim-node.ts'
 import { VirtualTime } from './virtual-time.ts'
 
+const partitionsUsually = 16
+
 export interface SimClusterOptions {
   readonly seed: number | string
   readonly nodes: number
+  /** 16 by default. */
+  readonly partitions?: number
   /** Further settings, as `--set` takes them. */
   readonly settings?: readonly string[]
   readonly latencyMs?: { readonly minMs: number; readonly maxMs: number }
@@ -27,12 +31,14 @@ export class SimCluster {
   readonly random: SeededRandom
   readonly network: SimNetwork
   readonly nodes: readonly SimNode[]
+  readonly partitions: number
   /** Called whenever a node has started. */
   onNodeUp: (node: SimNode) => void = () => {}
 
   constructor(options: SimClusterOptions) {
     this.random = new SeededRandom(options.seed)
-    const { time, random } = this
+    this.partitions = options.partitions ?? partitionsUsually
+    const { time, random, partitions } = this
     const { latencyMs, diskMs = { min: 0.1, max: 3 }, log = silent } = options
     const latency = latencyMs === undefined ? {} : { latency: latencyMs }
     this.network = new SimNetwork({ time, random, ...latency })
@@ -47,7 +53,7 @@ export class SimCluster {
       })
       const offsetMs = Math.floor(draw.between(-1, 1) * (options.clockOffsetMsMax ?? 0))
       const driftPpm = Math.floor(draw.between(-1, 1) * (options.driftPpmMax ?? 0))
-      const config = simConfig(i, seeds, options)
+      const config = simConfig(i, seeds, { ...options, partitions })
       const onUp = (node: SimNode) => this.onNodeUp(node)
       return new SimNode({ config, time, network, disk, random, driftPpm, offsetMs, log, onUp })
     })
@@ -87,11 +93,15 @@ function peerAddress(index: number): string {
   return `10.0.0.${index + 1}:9801`
 }
 
-function simConfig(index: number, seeds: string, options: SimClusterOptions): Config {
+function simConfig(
+  index: number,
+  seeds: string,
+  options: SimClusterOptions & { readonly partitions: number }
+): Config {
   const set = [
     `cluster.expectedNodes=${options.nodes}`,
     'cluster.secret=simulated',
-    'cluster.partitions=16',
+    `cluster.partitions=${options.partitions}`,
     ...(options.settings ?? [])
   ]
   const id = `n${index + 1}`

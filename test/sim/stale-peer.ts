@@ -118,7 +118,7 @@ async function converse(
   const { clock, timers } = new NodeTime(cluster.time)
   const self = {
     clusterName: 'anneal',
-    partitions: 16,
+    partitions: cluster.partitions,
     nodeId: 'stale',
     release: 'simulated',
     process: Buffer.alloc(16)
