@@ -1,12 +1,14 @@
 import type { Mutant } from './mutant.ts'
 import {
   busyComparisons,
+  forgottenProofs,
   hintsAndLostDisks,
   hintsThatChange,
   hintsThatExpire,
   oldDisks,
   slowHints,
-  slowHintsAndLostDisks
+  slowHintsAndLostDisks,
+  slowHintsOfDeleted
 } from './situations.ts'
 
 const arrival = 'repair/arrival.ts'
@@ -160,6 +162,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'past-not-proven',
     rule: 'A tombstone is collected when all that it has overwritten is proven to be everywhere too.',
+    situation: slowHintsOfDeleted,
     edits: [
       {
         file: 'repair/watermarks.ts',
@@ -239,7 +242,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'part-of-a-row-taken',
     rule: 'An object is taken whole or not at all.',
-    situation: oldDisks,
+    situation: forgottenProofs,
     edits: [
       {
         file: arrival,

@@ -81,6 +81,12 @@ export const slowHintsAndLostDisks: Situation = (drawn) => {
   return { ...life, lossyFault: 'lostDisk', faults: { ...life.faults, lossy: 4 } }
 }
 
+/** As `slowHints`, and what is still to be handed over is deleted meanwhile, and the tombstones go as soon as they may. */
+export const slowHintsOfDeleted: Situation = (drawn) => {
+  const life = { ...drawn, ...slowHints(drawn) }
+  return { ...life, deletes: true, healing: { ...life.healing, graceMs: 0 } }
+}
+
 /** Nodes come back with old disks after what is on them was deleted and collected, and are asked at once. */
 export const oldDisks: Situation = ({ faults, healing }) => ({
   ...longAndBusy,
@@ -111,6 +117,18 @@ export const forgottenRows: Situation = ({ faults, healing }) => ({
   healing: { ...healing, intervalMs: 60_000, scrubRowsPerSecond: 2, readRepair: 'off' }
 })
 
+/** As `forgottenRows`, but of what was forgotten all had been proven to have it, and it meets new writes as it comes back. */
+export const forgottenProofs: Situation = (drawn) => {
+  const life = { ...drawn, ...forgottenRows(drawn) }
+  return {
+    ...life,
+    hotKeys: 1,
+    coldKeys: 20,
+    pauseMs: 1500,
+    healing: { ...life.healing, intervalMs: 3000, bytesPerSecondMax: 16 * mebi }
+  }
+}
+
 /** Many writes that only some replicas get, and comparisons all the time. */
 export const busyComparisons: Situation = ({ faults, healing }) => ({
   ...longAndBusy,
@@ -133,7 +151,9 @@ export const situations: Readonly<Record<string, Situation>> = {
   hintsAndLostDisks,
   slowHints,
   slowHintsAndLostDisks,
+  slowHintsOfDeleted,
   forgottenRows,
+  forgottenProofs,
   oldDisks,
   busyComparisons
 }

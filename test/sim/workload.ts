@@ -88,7 +88,7 @@ export class Workload {
     for (let left = this.#options.parameters.returnReads; left > 0; left--) {
       this.#options.cluster.time.schedule(
         () => {
-          if (this.#stopped || host.node?.isReady !== true || host.isPaused) return
+          if (this.#stopped || host.node?.servesData !== true || host.isPaused) return
           this.#active++
           void this.read(host.node, this.#anyKey(), 1, 0).finally(() => this.#active--)
         },
@@ -183,9 +183,9 @@ export class Workload {
   #checkResurrection(node: Node, history: KeyHistory, view: KeyView, invokedMs: number): void {
     const { collected, violation } = this.#options
     // Asked alone, a replica cannot know better whose row has just turned old, which the scrub finds, or that came back with
-    // an old disk and has reached nobody since.
+    // an old disk and reaches nobody.
     const { name } = history
-    if (view.answered === 1 && (this.#hasTurnedOld(name) || this.#hasMetNobody(name))) return
+    if (view.answered === 1 && (this.#hasTurnedOld(name) || this.#reachesNobody(node, name))) return
     for (const { value } of collected.revived(history.name, view.siblings, invokedMs)) {
       const id = value === null ? 'a value' : idOf(value)
       violation('resurrection', `${node.id} shows ${id}, whose delete had gone everywhere`, history)
@@ -197,14 +197,14 @@ export class Workload {
     return this.#options.cluster.nodes.some(({ disk }) => disk.hasTurnedOld(row))
   }
 
-  /** Whether some replica has heard none of the others since it started. */
-  #hasMetNobody(name: string): boolean {
+  /** Whether the node has heard none of the replicas since it started, and cannot. */
+  #reachesNobody({ id, cluster: { ring }, arriving, peers }: Node, name: string): boolean {
     const { token } = keyOf(Buffer.from(bucket), Buffer.from(name))
-    return this.#options.cluster.nodes.some(({ node }) => {
-      const replicas = node?.cluster.ring.replicas(partitionOf(token, node.cluster.ring.partitions))
-      if (node === null || replicas?.includes(node.id) !== true) return false
-      return !replicas.some((id) => node.arriving.hearing.hasHeard(id))
-    })
+    const others = ring
+      .replicas(partitionOf(token, ring.partitions))
+      .filter((other) => other !== id)
+    const isReachable = (other: string) => peers.isUp(other) || peers.awaited.includes(other)
+    return !others.some((other) => arriving.hearing.hasHeard(other) || isReachable(other))
   }
 
   async #write(node: Node, history: KeyHistory): Promise<void> {
