@@ -6,7 +6,8 @@ import { LatencyHistogram, type LatencyHistogramState } from './histogram.ts'
 import { readCpuMicros } from './process-cpu.ts'
 import type { ForegroundReport, RepairRunReport } from './repair-report.ts'
 
-const pollMs = 20
+const pollMsMin = 20
+const pollMsMax = 500
 const warmupMs = 1000
 
 /** A repair to be measured. */
@@ -24,7 +25,8 @@ export async function repairOnce(
   signal: AbortSignal
 ): Promise<RepairRunStatus> {
   const id = await client.startRepair()
-  for (;;) {
+  // What is measured is not to be disturbed by the asking; how long it took the run says itself.
+  for (let pollMs = pollMsMin; ; pollMs = Math.min(pollMs * 1.5, pollMsMax)) {
     const run = await client.repairRun(id)
     if (run.state !== 'running') return checked(run)
     await sleep(pollMs, undefined, { signal })
