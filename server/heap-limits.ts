@@ -7,23 +7,24 @@ const oldGrowthPercent = 30
 /**
  * Keeps V8 to what a node needs. Its limits are made for programs that may have the machine to themselves.
  *
- * The young generation stays at 32 MiB. Under load it would double until 128 MiB, for no speed that can be measured
- * here. Its limit can only be set on the command line of node; how fast it grows can be set at any time, and a factor
- * of 1 is not at all. V8 shrinks it where nothing happens, to 2 MiB, in which requests under way are copied to the old
- * generation and stay there as garbage: then it may grow again.
+ * The young generation becomes 32 MiB and no more. Under load it would double until 128 MiB, for no speed that can be
+ * measured here. Its limit can only be set on the command line of node; how much it grows when it does can be set at
+ * any time, and a factor of 1 is not at all. V8 shrinks it to 2 MiB where nothing happens, in which requests under way
+ * are copied to the old generation and stay there as garbage: the factor that follows makes it 32 MiB at one go.
  *
  * The old generation is collected when it has grown by 30 % since the last time. Its garbage is small, but holds
  * buffers that are not, and pages of the allocator once taken are seldom given back.
  */
 export function limitHeap(): void {
   setFlagsFromString(`--heap-growing-percent=${oldGrowthPercent}`)
-  let mayGrow = true
+  let factor = 2
   const timer = setInterval(() => {
     const young = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')
-    const isSmall = young === undefined || young.space_size < youngBytesMax
-    if (isSmall === mayGrow) return
-    mayGrow = isSmall
-    setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`)
+    if (young === undefined) return
+    const wanted = Math.max(1, Math.floor(youngBytesMax / young.space_size))
+    if (wanted === factor) return
+    factor = wanted
+    setFlagsFromString(`--semi-space-growth-factor=${factor}`)
   }, pollMs)
   timer.unref()
 }
