@@ -12,13 +12,13 @@ import { parseAddress } from './address.ts'
 import { packageVersion } from './cli/package-root.ts'
 import type { Config } from './config/schema.ts'
 import { createNode } from './create-node.ts'
+import { limitHeap } from './heap-limits.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { createLog, rateLimitedLog } from './log.ts'
 import type { Node } from './node.ts'
 import { leaveOpeningMark, removeOpeningMark } from './opening-mark.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
-import { limitHeap } from './heap-limits.ts'
 
 const keepaliveMs = 5000
 const noticeFraction = 0.1
