@@ -146,6 +146,7 @@ export class Workload {
   ): Promise<Shown | null> {
     const { violation, copiesLost } = this.#options
     const invokedMs = this.#nowMs
+    const wasAnyAlone = this.#isAnyAlone(history.name)
     const before = this.#pick(history, contextProbability)
     try {
       const view = await this.#answerOf(
@@ -171,7 +172,7 @@ export class Workload {
         ...history.judgeNewness(shown, before?.seen ?? [])
       ]
       for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
-      this.#checkResurrection(node, history, view, invokedMs)
+      this.#checkResurrection(node, history, view, { invokedMs, wasAnyAlone })
       this.#remember(history, view.context, history.closure(shown))
       return { ids: shown, context: view.context ?? undefined }
     } catch (thrown) {
@@ -180,12 +181,18 @@ export class Workload {
     }
   }
 
-  #checkResurrection(node: Node, history: KeyHistory, view: KeyView, invokedMs: number): void {
+  #checkResurrection(
+    node: Node,
+    history: KeyHistory,
+    view: KeyView,
+    { invokedMs, wasAnyAlone }: { readonly invokedMs: number; readonly wasAnyAlone: boolean }
+  ): void {
     const { collected, violation } = this.#options
     // Asked alone, a replica cannot know better whose row has just turned old, which the scrub finds, or that came back with
-    // an old disk and reaches nobody.
+    // an old disk and reaches nobody, when it answers: before or now.
     const { name } = history
-    if (view.answered === 1 && (this.#hasTurnedOld(name) || this.#reachesNobody(node, name))) return
+    const isAnyAlone = wasAnyAlone || this.#isAnyAlone(name)
+    if (view.answered === 1 && (this.#hasTurnedOld(name) || isAnyAlone)) return
     for (const { value } of collected.revived(history.name, view.siblings, invokedMs)) {
       const id = value === null ? 'a value' : idOf(value)
       violation('resurrection', `${node.id} shows ${id}, whose delete had gone everywhere`, history)
@@ -197,14 +204,21 @@ export class Workload {
     return this.#options.cluster.nodes.some(({ disk }) => disk.hasTurnedOld(row))
   }
 
-  /** Whether the node has heard none of the replicas since it started, and cannot. */
-  #reachesNobody({ id, cluster: { ring }, arriving, peers }: Node, name: string): boolean {
+  /** Whether some replica is down, or has heard none of the others since it started, and cannot. */
+  #isAnyAlone(name: string): boolean {
     const { token } = keyOf(Buffer.from(bucket), Buffer.from(name))
-    const others = ring
-      .replicas(partitionOf(token, ring.partitions))
-      .filter((other) => other !== id)
-    const isReachable = (other: string) => peers.isUp(other) || peers.awaited.includes(other)
-    return !others.some((other) => arriving.hearing.hasHeard(other) || isReachable(other))
+    const { nodes, partitions } = this.#options.cluster
+    const partition = partitionOf(token, partitions)
+    const ring = nodes.find(({ node }) => node !== null)?.node?.cluster.ring
+    const replicas = ring?.replicas(partition) ?? []
+    return nodes.some(({ id, node }) => {
+      if (!replicas.includes(id)) return false
+      if (node === null) return true
+      const { arriving, peers } = node
+      const isMet = (other: string) =>
+        arriving.hearing.hasHeard(other) || peers.isUp(other) || peers.awaited.includes(other)
+      return !replicas.some((other) => other !== id && isMet(other))
+    })
   }
 
   async #write(node: Node, history: KeyHistory): Promise<void> {
