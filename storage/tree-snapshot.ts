@@ -43,11 +43,6 @@ export class TreeSnapshot {
     return this.#copy.keys
   }
 
-  /** Rows in one leaf. */
-  leafKeys(leaf: number): number {
-    return this.#copy.leaves.readUInt32BE(leaf * leafBytes)
-  }
-
   /** 20 bytes: the count and the sums of one leaf, as `HashTrees.leafBytes` gives them. */
   leafBytes(leaf: number): Buffer {
     return this.#copy.leaves.subarray(leaf * leafBytes, (leaf + 1) * leafBytes)
