@@ -146,7 +146,7 @@ export class Workload {
   ): Promise<Shown | null> {
     const { violation, copiesLost } = this.#options
     const invokedMs = this.#nowMs
-    const wasAnyAlone = this.#isAnyAlone(history.name)
+    const isAnyAlone = this.#watchAlone(node, history.name)
     const before = this.#pick(history, contextProbability)
     try {
       const view = await this.#answerOf(
@@ -172,7 +172,7 @@ export class Workload {
         ...history.judgeNewness(shown, before?.seen ?? [])
       ]
       for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
-      this.#checkResurrection(node, history, view, { invokedMs, wasAnyAlone })
+      this.#checkResurrection(node, history, view, { invokedMs, isAnyAlone })
       this.#remember(history, view.context, history.closure(shown))
       return { ids: shown, context: view.context ?? undefined }
     } catch (thrown) {
@@ -185,14 +185,12 @@ export class Workload {
     node: Node,
     history: KeyHistory,
     view: KeyView,
-    { invokedMs, wasAnyAlone }: { readonly invokedMs: number; readonly wasAnyAlone: boolean }
+    { invokedMs, isAnyAlone }: { readonly invokedMs: number; readonly isAnyAlone: () => boolean }
   ): void {
     const { collected, violation } = this.#options
     // Asked alone, a replica cannot know better whose row has just turned old, which the scrub finds, or that came back with
-    // an old disk and reaches nobody, when it answers: before or now.
-    const { name } = history
-    const isAnyAlone = wasAnyAlone || this.#isAnyAlone(name)
-    if (view.answered === 1 && (this.#hasTurnedOld(name) || isAnyAlone)) return
+    // an old disk and reaches nobody.
+    if (view.answered === 1 && (this.#hasTurnedOld(history.name) || isAnyAlone())) return
     for (const { value } of collected.revived(history.name, view.siblings, invokedMs)) {
       const id = value === null ? 'a value' : idOf(value)
       violation('resurrection', `${node.id} shows ${id}, whose delete had gone everywhere`, history)
@@ -204,21 +202,18 @@ export class Workload {
     return this.#options.cluster.nodes.some(({ disk }) => disk.hasTurnedOld(row))
   }
 
-  /** Whether some replica is down, or has heard none of the others since it started, and cannot. */
-  #isAnyAlone(name: string): boolean {
+  /**
+   * Answers, when it is called later, whether some replica may have been alone meanwhile: it had heard none of the others
+   * since it started, and could not.
+   */
+  #watchAlone({ cluster: { ring } }: Node, name: string): () => boolean {
     const { token } = keyOf(Buffer.from(bucket), Buffer.from(name))
-    const { nodes, partitions } = this.#options.cluster
-    const partition = partitionOf(token, partitions)
-    const ring = nodes.find(({ node }) => node !== null)?.node?.cluster.ring
-    const replicas = ring?.replicas(partition) ?? []
-    return nodes.some(({ id, node }) => {
-      if (!replicas.includes(id)) return false
-      if (node === null) return true
-      const { arriving, peers } = node
-      const isMet = (other: string) =>
-        arriving.hearing.hasHeard(other) || peers.isUp(other) || peers.awaited.includes(other)
-      return !replicas.some((other) => other !== id && isMet(other))
-    })
+    const ids = ring.replicas(partitionOf(token, ring.partitions))
+    const replicas = this.#options.cluster.nodes.filter(({ id }) => ids.includes(id))
+    const isAnyAlone = () => replicas.some(({ node }) => node !== null && isAlone(node, ids))
+    const wereDown = replicas.filter(({ node }) => node === null)
+    const wasAnyAlone = isAnyAlone()
+    return () => wasAnyAlone || isAnyAlone() || wereDown.some(({ node }) => node !== null)
   }
 
   async #write(node: Node, history: KeyHistory): Promise<void> {
@@ -450,4 +445,10 @@ export class Workload {
   get #nowMs(): number {
     return this.#options.cluster.time.nowMs
   }
+}
+
+function isAlone({ id, arriving, peers }: Node, replicas: readonly string[]): boolean {
+  const isMet = (other: string) =>
+    arriving.hearing.hasHeard(other) || peers.isUp(other) || peers.awaited.includes(other)
+  return !replicas.some((other) => other !== id && isMet(other))
 }
