@@ -3,22 +3,26 @@ import type { Clock, TimerHandle, Timers } from '../core/ports.ts'
 export interface WorkShareOptions {
   readonly clock: Clock
   readonly timers: Timers
-  /** Whether users are at work on this node. */
-  readonly isBusy: () => boolean
+  /** Requests of users that this node has lately had a part in, in a second. */
+  readonly requestsPerSecond: () => number
 }
 
 /** Work of one turn of the event loop, after which everybody else has one. */
-export const turnMsMax = 4
-/** For each millisecond of work so many of rest: a third of the node's time is the share of repair. */
-const restPerWork = 2
+export const turnMsMax = 2
+/** For each millisecond of work so many of rest, where users are hard at work: a fifth of the time is left to repair. */
+const restPerWorkMax = 4
+/** With so many requests there is as much rest as work, with twice as many twice as much. */
+const requestsPerRest = 50
+/** With fewer, users are not taken to be at work. */
+const busyRequests = 10
 /** Longer work is followed by no longer a rest, or one slow disk would let an exchange starve. */
 const restMsMax = 100
 /** Less is not worth a timer. */
 const restMsMin = 1
 
 /**
- * Keeps the repair of one node to a share of its time while users are at work: what is worked is followed by a rest, and
- * time in which an exchange waits for its peer counts as rest too. Bytes have a budget of their own, but what an
+ * Keeps the repair of one node to a share of its time while users are at work, the smaller the more they ask for: what is
+ * worked is followed by a rest, and time in which an exchange waits for its peer counts as rest too. Bytes have a budget of their own, but what an
  * exchange costs a node is mostly looking for what differs.
  */
 export class WorkShare {
@@ -30,14 +34,16 @@ export class WorkShare {
   }
 
   get isBusy(): boolean {
-    return this.#options.isBusy()
+    return this.#options.requestsPerSecond() >= busyRequests
   }
 
   /** Something was done from then until now, by monotonic time. */
   worked(sinceMs: number): void {
-    const { clock, isBusy } = this.#options
+    const { clock, requestsPerSecond } = this.#options
     const nowMs = clock.monotonic()
-    if (nowMs <= sinceMs || !isBusy()) return
+    const requests = requestsPerSecond()
+    if (nowMs <= sinceMs || requests < busyRequests) return
+    const restPerWork = Math.min(requests / requestsPerRest, restPerWorkMax)
     const untilMs = Math.max(this.#restUntilMs, nowMs) + (nowMs - sinceMs) * restPerWork
     this.#restUntilMs = Math.min(untilMs, nowMs + restMsMax)
   }

@@ -60,7 +60,11 @@ export async function createNode(ports: NodePorts): Promise<Node> {
   const { disk, store, trees, keeper, writesRefused } = storage
   const foreground = new ForegroundLatency(clock)
   const pacer = createNodePacer(ports, storage, foreground)
-  const share = new WorkShare({ clock, timers, isBusy: () => foreground.isActive })
+  const share = new WorkShare({
+    clock,
+    timers,
+    requestsPerSecond: () => foreground.requestsPerSecond
+  })
   const replication: Replication =
     replicas.regions === null
       ? { n: replicas.n }

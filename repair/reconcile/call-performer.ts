@@ -7,7 +7,8 @@ import type {
   PartitionSnapshot,
   RangeSide,
   RowOutcome,
-  ShippedRow
+  ShippedRow,
+  WantedRow
 } from './range-side.ts'
 import type { Effect, Outcome } from './script.ts'
 
@@ -33,8 +34,8 @@ export interface Driven {
   isOver(): boolean
 }
 
-/** Rows that are taken in between two looks at the clock. */
-const rowsAtOnce = 64
+/** Rows that are read or taken in between two looks at the clock. */
+const rowsAtOnce = 8
 const partitionsAtOnce = 8
 
 /**
@@ -131,7 +132,7 @@ export class CallPerformer {
       case 'list':
         return { kind: 'list', value: await this.#list(call.wanted) }
       case 'read':
-        return { kind: 'read', value: await side.readRows(call.wanted) }
+        return { kind: 'read', value: await this.#read(call.wanted) }
       case 'slice':
         return { kind: 'slice', value: await side.slice(call.request) }
       case 'receive':
@@ -200,6 +201,17 @@ export class CallPerformer {
       beganMs = await share.giveWay(beganMs)
     }
     return listings
+  }
+
+  async #read(wanted: readonly WantedRow[]): Promise<readonly (ShippedRow | null)[]> {
+    const { side, clock, share } = this.#options
+    const rows: (ShippedRow | null)[] = []
+    let beganMs = clock.monotonic()
+    for (let at = 0; at < wanted.length; at += rowsAtOnce) {
+      for (const row of await side.readRows(wanted.slice(at, at + rowsAtOnce))) rows.push(row)
+      beganMs = await share.giveWay(beganMs)
+    }
+    return rows
   }
 
   async #receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {

@@ -29,11 +29,11 @@ export class ForegroundLatency {
     if (slot !== undefined) slot.served++
   }
 
-  /** Whether users are at work, here or through other nodes. */
-  get isActive(): boolean {
+  /** Of users of this node, and of others for whom it has served other nodes. */
+  get requestsPerSecond(): number {
     let requests = 0
     for (const { histogram, served } of this.#recent) requests += histogram.count + served
-    return requests >= requestsMin
+    return requests
   }
 
   /** Null where there were too few requests to tell. Within a quarter of the true value. */

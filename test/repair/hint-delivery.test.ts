@@ -69,7 +69,7 @@ class Bench {
       },
       isHeldHere: () => this.held,
       budget: () => Promise.resolve(),
-      share: new WorkShare({ ...time, isBusy: () => this.isBusy }),
+      share: new WorkShare({ ...time, requestsPerSecond: () => (this.isBusy ? 100 : 0) }),
       onRangeMissed: (partition, target) => this.missed.push(`${target}/${partition}`)
     }
     this.delivery = new HintDelivery(options)

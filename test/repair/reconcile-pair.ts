@@ -133,7 +133,7 @@ export class Pair {
       this.budgets.push(bytes)
       return Promise.resolve()
     }
-    const share = new WorkShare({ clock: this.time, timers: this.time, isBusy: () => false })
+    const share = new WorkShare({ clock: this.time, timers: this.time, requestsPerSecond: () => 0 })
     const ports = { clock: this.time, timers: this.time, share, budget }
     this.responder = new ReconcileResponder({
       ...ports,
