@@ -13,6 +13,7 @@ import { packageVersion } from './cli/package-root.ts'
 import type { Config } from './config/schema.ts'
 import { createNode } from './create-node.ts'
 import { limitHeap } from './heap-limits.ts'
+import { lowerHelperThreads } from './helper-threads.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { createLog, rateLimitedLog } from './log.ts'
 import type { Node } from './node.ts'
@@ -46,6 +47,7 @@ export async function runNode(config: Config): Promise<void> {
   })
   const log = rateLimitedLog(lines, systemClock, eventLinesPerMinute)
   limitHeap()
+  lowerHelperThreads()
   const stopping = untilStopped(log)
   const mark = join(config.node.data, 'opening')
   if (await leaveOpeningMark(mark))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { freePorts } from './cluster-process.ts'
@@ -148,4 +148,21 @@ test('a process that ended without a word while the database was opened is told 
   await node.start()
   assert.equal(saysWhatToDo().length, 1, 'after a clean stop there is nothing to say')
   assert.equal(await node.end('SIGTERM'), 0)
+})
+
+test('the threads that collect garbage give way to those that serve', {
+  skip: process.platform === 'linux' ? false : 'NOT TESTED: only Linux has priorities for threads'
+}, async () => {
+  const threads = `/proc/${running.pid}/task`
+  const nicenesses = new Map<string, Set<number>>()
+  for (const thread of await readdir(threads)) {
+    const stat = await readFile(join(threads, thread, 'stat'), 'utf8')
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    nicenesses.set(name, (nicenesses.get(name) ?? new Set()).add(Number(fields[16])))
+  }
+  const own = new Set([getPriority()])
+  assert.deepEqual(nicenesses.get('V8Worker'), new Set([Math.min(getPriority() + 10, 19)]))
+  nicenesses.delete('V8Worker')
+  for (const [name, niceness] of nicenesses) assert.deepEqual(niceness, own, name)
 })
