@@ -37,22 +37,25 @@ export class WorkShare {
     return this.#options.requestsPerSecond() >= busyRequests
   }
 
-  /** Something was done from then until now, by monotonic time. */
-  worked(sinceMs: number): void {
+  /**
+   * Something was done from then until now, by monotonic time. Work of which a good part is waiting for others is followed
+   * by less rest than other work: `restPerWorkAtMost`.
+   */
+  worked(sinceMs: number, restPerWorkAtMost = restPerWorkMax): void {
     const { clock, requestsPerSecond } = this.#options
     const nowMs = clock.monotonic()
     const requests = requestsPerSecond()
     if (nowMs <= sinceMs || requests < busyRequests) return
-    const restPerWork = Math.min(requests / requestsPerRest, restPerWorkMax)
+    const restPerWork = Math.min(requests / requestsPerRest, restPerWorkAtMost)
     const untilMs = Math.max(this.#restUntilMs, nowMs) + (nowMs - sinceMs) * restPerWork
     this.#restUntilMs = Math.min(untilMs, nowMs + restMsMax)
   }
 
-  /** Leaves the node to others where work has lasted for a turn. Answers since when it is worked now. */
-  async giveWay(sinceMs: number): Promise<number> {
+  /** As `worked`, and leaves the node to others, where work has lasted for a turn. Answers since when it is worked now. */
+  async giveWay(sinceMs: number, restPerWorkAtMost = restPerWorkMax): Promise<number> {
     const { clock } = this.#options
     if (clock.monotonic() < sinceMs + turnMsMax) return sinceMs
-    this.worked(sinceMs)
+    this.worked(sinceMs, restPerWorkAtMost)
     await new Promise<void>((resolve) => this.next(resolve))
     return clock.monotonic()
   }

@@ -6,7 +6,12 @@ import { VirtualTime } from '../sim/virtual-time.ts'
 /** Works in turns of `turnMs` for as long as given, and answers how much of that was work. */
 async function workFor(
   durationMs: number,
-  { turnMs, requests, waitMs = 0 }: { turnMs: number; requests: number; waitMs?: number }
+  {
+    turnMs,
+    requests,
+    waitMs = 0,
+    restAtMost
+  }: { turnMs: number; requests: number; waitMs?: number; restAtMost?: number }
 ): Promise<{ part: number; longestRestMs: number }> {
   const time = new VirtualTime()
   const { timers } = time
@@ -20,7 +25,7 @@ async function workFor(
     const sinceMs = clock.monotonic()
     workedAheadMs = turnMs
     workedMs += turnMs
-    share.worked(sinceMs)
+    share.worked(sinceMs, restAtMost)
     const beganRestMs = clock.monotonic()
     timers.set(() => {
       workedAheadMs = 0
@@ -59,6 +64,11 @@ describe('the share of repair', () => {
     assert.ok(half > 0.45 && half < 0.51, `${half}`)
     const { part: most } = await workFor(10_000, { turnMs: 10, requests: 10 })
     assert.ok(most > 0.75 && most < 0.86, `${most}`)
+  })
+
+  it('is larger for work that asks for less rest', async () => {
+    const { part } = await workFor(10_000, { turnMs: 4, requests: 200, restAtMost: 2 })
+    assert.ok(part > 0.28 && part < 0.34, `${part}`)
   })
 
   it('takes waiting for a peer for rest', async () => {
