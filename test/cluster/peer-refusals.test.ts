@@ -102,6 +102,12 @@ for (const { what, id = 'intruder', set, code, says } of intruders) {
 
 test('a node that lost its directory comes back under its id once the old process is gone', async () => {
   const node = cluster.node(2)
+  // What both are proven to hold an empty disk must not deny, so that it answers no reads until it has it again.
+  await fetch(`${node.url}/admin/repair`, { method: 'POST' })
+  await node.until('proved to be equal', async () => {
+    const states = await statesOf(node)
+    return states.size === 1 && states.has('equal')
+  })
   await node.end('SIGKILL')
   const data = join(cluster.directory, 'new-disk')
   const replacement = new ServerProcess({ ...node.settings, data })
@@ -110,12 +116,25 @@ test('a node that lost its directory comes back under its id once the old proces
     await replacement.until('sees n1 up', async () =>
       (await membersOf(replacement)).every(({ up }) => up)
     )
-    const read = await get(replacement.url, '/kv/refusals/secret?r=all')
+    let read = await get(replacement.url, '/kv/refusals/secret?r=all')
+    await replacement.until('gives the value back', async () => {
+      assert.notEqual(read.status, 404, describe(read))
+      if (read.status !== 503) return true
+      read = await get(replacement.url, '/kv/refusals/secret?r=all')
+      return false
+    })
     assert.equal(read.body.toString(), 'another secret', describe(read))
   } finally {
     await replacement.end('SIGKILL')
   }
 })
+
+/** The states of all partitions; only `equal` once everything is proven. */
+async function statesOf(node: ServerProcess): Promise<ReadonlySet<string>> {
+  const response = await fetch(`${node.url}/admin/repair`)
+  const { partitions } = (await response.json()) as { partitions: readonly { state: string }[] }
+  return new Set(partitions.map(({ state }) => state))
+}
 
 function idsOf(members: readonly { readonly id: string }[]): readonly string[] {
   return members.map(({ id }) => id)
