@@ -77,7 +77,7 @@ const sliceHints = 32
 /** For one target, while users are at work: those that meet them there are few. */
 const inFlightMaxWhenBusy = 8
 /** Less than for exchanges: most of what counts as work here is waiting for the target. */
-const restPerWorkMax = 2
+const restPerWorkAtMost = 2
 
 /**
  * Hands hints over: looks now and then who is back, and walks what waits for it in the order of tokens, in small slices,
@@ -194,7 +194,7 @@ export class HintDelivery {
       const slice = await hints.walk(target, course.from, sliceHints)
       for (const hint of slice.hints) {
         await this.#handle(hint, course, found)
-        beganMs = await share.giveWay(beganMs, restPerWorkMax)
+        beganMs = await share.giveWay(beganMs, restPerWorkAtMost)
         if (this.#closed || course.pace.isPausing(clock.monotonic())) return this.#landed(course)
       }
       course.from = slice.next

@@ -22,8 +22,8 @@ const restMsMin = 1
 
 /**
  * Keeps the repair of one node to a share of its time while users are at work, the smaller the more they ask for: what is
- * worked is followed by a rest, and time in which an exchange waits for its peer counts as rest too. Bytes have a budget of their own, but what an
- * exchange costs a node is mostly looking for what differs.
+ * worked is followed by a rest, and time in which an exchange waits for its peer counts as rest too. Bytes have a budget
+ * of their own, but what an exchange costs a node is mostly looking for what differs.
  */
 export class WorkShare {
   readonly #options: WorkShareOptions

@@ -2,14 +2,7 @@ import { AnnealError } from '../../core/errors.ts'
 import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
 import { turnMsMax, type WorkShare } from '../work-share.ts'
 import type { Call, LeavesOf, Result, Results, RowSetAside } from './calls.ts'
-import type {
-  LeafListing,
-  PartitionSnapshot,
-  RangeSide,
-  RowOutcome,
-  ShippedRow,
-  WantedRow
-} from './range-side.ts'
+import type { LeafListing, RangeSide, RowOutcome, ShippedRow, WantedRow } from './range-side.ts'
 import type { Effect, Outcome } from './script.ts'
 
 export interface PerformerOptions {
@@ -34,9 +27,8 @@ export interface Driven {
   isOver(): boolean
 }
 
-/** Rows that are read or taken in between two looks at the clock. */
-const rowsAtOnce = 8
-const partitionsAtOnce = 8
+/** Rows that are read or taken in, or partitions, between two looks at the clock. */
+const atOnce = 8
 
 /**
  * Carries out what scripts ask for. Outcomes are queued and worked off for a few milliseconds a turn, and no faster than
@@ -180,51 +172,39 @@ export class CallPerformer {
   }
 
   /** Where many leaves have changed, the trees of all partitions take some hundred milliseconds. */
-  async #snapshots(partitions: readonly number[]): Promise<Results['snapshots']> {
-    const { side, clock, share } = this.#options
-    const snapshots: (PartitionSnapshot | null)[] = []
-    let beganMs = clock.monotonic()
-    for (let at = 0; at < partitions.length; at += partitionsAtOnce) {
-      const some = await side.snapshots(partitions.slice(at, at + partitionsAtOnce))
-      for (const snapshot of some) snapshots.push(snapshot)
-      beganMs = await share.giveWay(beganMs)
-    }
-    return snapshots
+  #snapshots(partitions: readonly number[]): Promise<Results['snapshots']> {
+    const { side } = this.#options
+    return this.#inTurns(partsOf(partitions), (part) => side.snapshots(part))
   }
 
-  async #list(wanted: readonly LeavesOf[]): Promise<readonly LeafListing[]> {
-    const { side, clock, share } = this.#options
-    const listings: LeafListing[] = []
-    let beganMs = clock.monotonic()
-    for (const { partition, leaves } of wanted) {
-      for (const listing of await side.list(partition, leaves)) listings.push(listing)
-      beganMs = await share.giveWay(beganMs)
-    }
-    return listings
+  #list(wanted: readonly LeavesOf[]): Promise<LeafListing[]> {
+    const { side } = this.#options
+    return this.#inTurns(wanted, ({ partition, leaves }) => side.list(partition, leaves))
   }
 
-  async #read(wanted: readonly WantedRow[]): Promise<readonly (ShippedRow | null)[]> {
-    const { side, clock, share } = this.#options
-    const rows: (ShippedRow | null)[] = []
-    let beganMs = clock.monotonic()
-    for (let at = 0; at < wanted.length; at += rowsAtOnce) {
-      for (const row of await side.readRows(wanted.slice(at, at + rowsAtOnce))) rows.push(row)
-      beganMs = await share.giveWay(beganMs)
-    }
-    return rows
+  #read(wanted: readonly WantedRow[]): Promise<(ShippedRow | null)[]> {
+    const { side } = this.#options
+    return this.#inTurns(partsOf(wanted), (part) => side.readRows(part))
   }
 
-  async #receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
-    const { side, peer, clock, share } = this.#options
-    const outcomes: RowOutcome[] = []
-    let beganMs = clock.monotonic()
-    for (let at = 0; at < rows.length; at += rowsAtOnce) {
+  #receive(rows: readonly ShippedRow[]): Promise<RowOutcome[]> {
+    const { side, peer } = this.#options
+    return this.#inTurns(partsOf(rows), (part) => {
       this.#checkRunning()
-      const some = await side.receive(rows.slice(at, at + rowsAtOnce), peer)
-      for (const outcome of some) outcomes.push(outcome)
+      return side.receive(part, peer)
+    })
+  }
+
+  /** Does the parts one after the other, leaves the node to others in between, and puts together what comes of them. */
+  async #inTurns<T, R>(parts: Iterable<T>, work: (part: T) => Promise<readonly R[]>): Promise<R[]> {
+    const { clock, share } = this.#options
+    const results: R[] = []
+    let beganMs = clock.monotonic()
+    for (const part of parts) {
+      for (const result of await work(part)) results.push(result)
       beganMs = await share.giveWay(beganMs)
     }
-    return outcomes
+    return results
   }
 
   async #setAside(rows: readonly RowSetAside[]): Promise<void> {
@@ -238,4 +218,8 @@ export class CallPerformer {
   #checkRunning(): void {
     if (this.#stopped) throw new AnnealError('not_ready', 'the exchange was ended')
   }
+}
+
+function* partsOf<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += atOnce) yield all.slice(at, at + atOnce)
 }
