@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClusterProcess, freePorts, membersOf } from './cluster-process.ts'
 import { describe, get, put } from './kv-client.ts'
+import { repairFrom } from './repair-calls.ts'
 import { type LogLine, ServerProcess } from './server-process.ts'
 
 let cluster: ClusterProcess
@@ -103,11 +104,7 @@ for (const { what, id = 'intruder', set, code, says } of intruders) {
 test('a node that lost its directory comes back under its id once the old process is gone', async () => {
   const node = cluster.node(2)
   // What both are proven to hold an empty disk must not deny, so that it answers no reads until it has it again.
-  await fetch(`${node.url}/admin/repair`, { method: 'POST' })
-  await node.until('proved to be equal', async () => {
-    const states = await statesOf(node)
-    return states.size === 1 && states.has('equal')
-  })
+  assert.equal((await repairFrom(node)).state, 'done')
   await node.end('SIGKILL')
   const data = join(cluster.directory, 'new-disk')
   const replacement = new ServerProcess({ ...node.settings, data })
@@ -116,25 +113,18 @@ test('a node that lost its directory comes back under its id once the old proces
     await replacement.until('sees n1 up', async () =>
       (await membersOf(replacement)).every(({ up }) => up)
     )
-    let read = await get(replacement.url, '/kv/refusals/secret?r=all')
+    const readAll = () => get(replacement.url, '/kv/refusals/secret?r=all')
+    let read = await readAll()
     await replacement.until('gives the value back', async () => {
       assert.notEqual(read.status, 404, describe(read))
-      if (read.status !== 503) return true
-      read = await get(replacement.url, '/kv/refusals/secret?r=all')
-      return false
+      if (read.status === 503) read = await readAll()
+      return read.status !== 503
     })
     assert.equal(read.body.toString(), 'another secret', describe(read))
   } finally {
     await replacement.end('SIGKILL')
   }
 })
-
-/** The states of all partitions; only `equal` once everything is proven. */
-async function statesOf(node: ServerProcess): Promise<ReadonlySet<string>> {
-  const response = await fetch(`${node.url}/admin/repair`)
-  const { partitions } = (await response.json()) as { partitions: readonly { state: string }[] }
-  return new Set(partitions.map(({ state }) => state))
-}
 
 function idsOf(members: readonly { readonly id: string }[]): readonly string[] {
   return members.map(({ id }) => id)

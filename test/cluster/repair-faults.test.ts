@@ -1,25 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { RepairRunStatus, RepairStatus } from '../../client/repair-types.ts'
+import type { RepairStatus } from '../../client/repair-types.ts'
 import { ClusterProcess } from './cluster-process.ts'
+import { ended, read, runOf, startRepair, treesOf } from './repair-calls.ts'
 import type { ServerProcess } from './server-process.ts'
 
-interface Tree {
-  readonly partition: number
-  readonly keys: number
-  readonly root: string
-  readonly verified?: boolean
-}
-
 const valueBytes = 1000
-const json = { 'content-type': 'application/json' }
 const onlyRepair = ['hints.enabled=false', 'readRepair.mode=off', 'repair.enabled=false']
-
-async function read<T>(node: ServerProcess, path: string): Promise<T> {
-  const answer = await fetch(`${node.url}${path}`)
-  assert.ok(answer.ok, `${path}: ${answer.status}`)
-  return (await answer.json()) as T
-}
 
 async function write(node: ServerProcess, from: number, count: number, round: string) {
   const value = round.padEnd(valueBytes, '.')
@@ -34,24 +21,6 @@ async function write(node: ServerProcess, from: number, count: number, round: st
   await Promise.all(Array.from({ length: 16 }, lane))
 }
 
-async function startRepair(node: ServerProcess): Promise<string> {
-  const answer = await fetch(`${node.url}/admin/repair`, {
-    method: 'POST',
-    body: '{"mode":"incremental"}',
-    headers: json
-  })
-  assert.equal(answer.status, 202)
-  return ((await answer.json()) as { id: string }).id
-}
-
-const runOf = (node: ServerProcess, id: string) =>
-  read<RepairRunStatus>(node, `/admin/repair/${id}`)
-
-async function ended(node: ServerProcess, id: string, seconds = 60): Promise<RepairRunStatus> {
-  await node.until('has repaired', async () => (await runOf(node, id)).state !== 'running', seconds)
-  return runOf(node, id)
-}
-
 /** Resolves when rows are being shipped, with whom they are exchanged. */
 async function untilShipping(node: ServerProcess, id: string): Promise<string> {
   let peer = ''
@@ -64,9 +33,6 @@ async function untilShipping(node: ServerProcess, id: string): Promise<string> {
   })
   return peer
 }
-
-const treesOf = (node: ServerProcess, verify = false) =>
-  read<Tree[]>(node, `/admin/trees${verify ? '?verify=true' : ''}`)
 
 async function assertEqual(cluster: ClusterProcess, keys: number): Promise<void> {
   const [first] = cluster.nodes
@@ -101,7 +67,7 @@ describe('an exchange that is interrupted', () => {
     await write(first, 0, keys, `round ${++round}`)
     await third.start()
     await cluster.settled()
-    const id = await startRepair(third)
+    const id = await startRepair(third, { mode: 'incremental' })
     const peer = await untilShipping(third, id)
     const sender = cluster.nodes.find((node) => node.id === peer)
     assert.ok(sender)
@@ -109,7 +75,7 @@ describe('an exchange that is interrupted', () => {
   }
 
   async function endsWithTheNextRound(third: ServerProcess): Promise<void> {
-    const run = await ended(third, await startRepair(third))
+    const run = await ended(third, await startRepair(third, { mode: 'incremental' }))
     assert.deepEqual([run.state, run.skipped], ['done', []], run.reason ?? '')
     await assertEqual(cluster, keys)
   }
@@ -200,7 +166,7 @@ describe('repair while users are served too slowly', () => {
       }
     }
     const users = Array.from({ length: 8 }, user)
-    const id = await startRepair(third)
+    const id = await startRepair(third, { mode: 'incremental' })
     try {
       await third.until(
         'has paused its repair',

@@ -5,47 +5,13 @@ import { after, before, describe, it } from 'node:test'
 import type { RepairRunStatus, RepairStatus } from '../../client/repair-types.ts'
 import { ClusterProcess } from './cluster-process.ts'
 import { parseMetrics } from './parse-metrics.ts'
+import { read, repairFrom, treesOf } from './repair-calls.ts'
 import { runAnneal } from './run-anneal.ts'
-import type { ServerProcess } from './server-process.ts'
-
-interface Tree {
-  readonly partition: number
-  readonly keys: number
-  readonly root: string
-  readonly verified?: boolean
-}
-
-async function read<T>(node: ServerProcess, path: string, method = 'GET'): Promise<T> {
-  const answer = await fetch(`${node.url}${path}`, { method })
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`)
-  return (await answer.json()) as T
-}
-
-async function repairFrom(node: ServerProcess, body?: object): Promise<RepairRunStatus> {
-  const answer = await fetch(`${node.url}/admin/repair`, {
-    method: 'POST',
-    ...(body === undefined
-      ? {}
-      : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
-  })
-  assert.equal(answer.status, 202)
-  const { id } = (await answer.json()) as { id: string }
-  let run: RepairRunStatus | null = null
-  await node.until('has repaired', async () => {
-    run = await read<RepairRunStatus>(node, `/admin/repair/${id}`)
-    return run.state !== 'running'
-  })
-  assert.ok(run)
-  return run
-}
 
 async function expectProblem(answer: Response, status: number, code: string): Promise<void> {
   const problem = (await answer.json()) as { code: string; detail: string }
   assert.deepEqual([answer.status, problem.code], [status, code], problem.detail)
 }
-
-const rootsOf = async (node: ServerProcess, verify = false) =>
-  read<Tree[]>(node, `/admin/trees${verify ? '?verify=true' : ''}`)
 
 describe('repair of real processes', () => {
   let cluster: ClusterProcess
@@ -79,13 +45,13 @@ describe('repair of real processes', () => {
       ['done', missed, missed, 0, []]
     )
     assert.deepEqual(run.partitions, { done: 32, total: 32 })
-    const trees = await rootsOf(first)
+    const trees = await treesOf(first)
     assert.equal(
       trees.reduce((sum, { keys }) => sum + keys, 0),
       missed
     )
-    for (const node of cluster.nodes) assert.deepEqual(await rootsOf(node), trees)
-    for (const { verified } of await rootsOf(third, true)) assert.equal(verified, true)
+    for (const node of cluster.nodes) assert.deepEqual(await treesOf(node), trees)
+    for (const { verified } of await treesOf(third, true)) assert.equal(verified, true)
   })
 
   it('tells what it knows of every partition and peer, and in the status', async () => {
