@@ -18,6 +18,8 @@ export interface HintDeliveryOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
+  /** How often it looks whether a target is back. */
+  readonly lookEveryMs: number
   readonly log: Log
   readonly maxAgeMs: number
   readonly partitionOf: (key: ObjectKey) => number
@@ -71,7 +73,6 @@ interface Found {
   refused: number
 }
 
-const lookEveryMs = 1000
 const expiryLookEveryMs = 30_000
 const sliceHints = 32
 /** For one target, while users are at work: those that meet them there are few. */
@@ -107,7 +108,7 @@ export class HintDelivery {
   }
 
   start(): void {
-    const { timers, random } = this.#options
+    const { timers, random, lookEveryMs } = this.#options
     if (this.#closed) return
     const delayMs = lookEveryMs * (0.75 + random.fraction() / 2)
     this.#timer = timers.set(() => {

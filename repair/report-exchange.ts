@@ -58,6 +58,8 @@ export interface ReportExchangeOptions {
   ) => void
   readonly timers: Timers
   readonly random: RandomSource
+  /** How often it looks whom there is to ask, but for those that were not heard yet. */
+  readonly lookEveryMs: number
 }
 
 /** Whom a refresh has reached. What a member that was missed wrote lately cannot be proven this time. */
@@ -66,10 +68,9 @@ export interface Refreshed {
   readonly missed: readonly string[]
 }
 
-const lookEveryMs = 1000
 // While somebody who is up has not been heard since this node started: reads wait for it.
 const lookEveryMsAtFirst = 200
-const refreshEveryLooks = 30
+const refreshEveryMs = 30_000
 const nameBytes = 8
 // A vector takes some hundred bytes in a large cluster. An answer to many names may hold fewer: the rest is asked for again.
 const wantedAtOnceMax = 512
@@ -92,7 +93,7 @@ export class ReportExchange {
   }
 
   start(): void {
-    const { timers, random } = this.#options
+    const { timers, random, lookEveryMs } = this.#options
     if (this.#closed) return
     this.#timer = timers.set(
       () => {
@@ -167,8 +168,8 @@ export class ReportExchange {
   }
 
   #look(): void {
-    const { members, isUp } = this.#options
-    if (this.#looks++ % refreshEveryLooks === 0) this.#heard.clear()
+    const { members, isUp, lookEveryMs } = this.#options
+    if (this.#looks++ % Math.ceil(refreshEveryMs / lookEveryMs) === 0) this.#heard.clear()
     this.#reportOnSelf()
     for (const peer of members().others) {
       if (!isUp(peer)) this.#heard.delete(peer)

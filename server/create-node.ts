@@ -40,6 +40,8 @@ import { surveyOf } from './survey.ts'
 const processBytes = 16
 const percentilesShown = [50, 95, 99]
 const documentRow = 'cluster-document'
+const lookEveryMsMin = 1000
+const lookEveryMsMax = 10_000
 const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
 
 /**
@@ -50,7 +52,9 @@ const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
 export async function createNode(ports: NodePorts): Promise<Node> {
   const { clock, timers, random, transport, log, config } = ports
   const { node: own, replication: replicas, limits } = config
-  const { partitions } = config.cluster
+  const { partitions, heartbeatMs } = config.cluster
+  // Who says seldom that he is up need not look more often what there is to do.
+  const lookEveryMs = Math.min(Math.max(heartbeatMs, lookEveryMsMin), lookEveryMsMax)
   const early = new EarlyMarks()
   // Peers may ask before this node is put together.
   let node: Node | null = null
@@ -112,6 +116,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     clock,
     timers,
     random,
+    lookEveryMs,
     log,
     settings: config.hints,
     siblingsMax: limits.maxSiblings,
@@ -144,7 +149,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
       },
       listenAddress: own.peer,
       seeds: config.seeds,
-      heartbeatMs: config.cluster.heartbeatMs,
+      heartbeatMs,
       transport,
       clock,
       timers,
@@ -204,7 +209,8 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     hinted: (incarnations) => handoff.store.ownDotsByPartition(incarnations),
     elsewhere: handoff.elsewhere,
     timers,
-    random
+    random,
+    lookEveryMs
   })
   const arrivals = new ArrivalService({ local, reception, reports })
   const repair = new NodeRepair({
@@ -212,6 +218,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     clock,
     timers,
     random,
+    lookEveryMs,
     log,
     store,
     trees,

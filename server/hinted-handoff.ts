@@ -23,6 +23,7 @@ export interface HintedHandoffOptions {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
+  readonly lookEveryMs: number
   readonly log: Log
   readonly settings: {
     readonly enabled: boolean

@@ -20,14 +20,14 @@ export interface ReportRequestsOptions {
   readonly elsewhere: HintsElsewhere
   readonly timers: Timers
   readonly random: RandomSource
+  readonly lookEveryMs: number
 }
 
 const timeoutMs = 3000
 
 /** The exchange of reports over the peer links. */
 export function createReportExchange(options: ReportRequestsOptions): ReportExchange {
-  const { selfId, cluster, store, peers, watermarks, hearing, hinted, elsewhere, timers, random } =
-    options
+  const { selfId, cluster, store, peers, watermarks, hearing, hinted, elsewhere } = options
   const isHeldBy = (partition: number, id: string) => cluster.ring.replicas(partition).includes(id)
   return new ReportExchange({
     watermarks,
@@ -51,7 +51,8 @@ export function createReportExchange(options: ReportRequestsOptions): ReportExch
       peers.request(peer, 'bulk', body, timeoutMs, (outcome) =>
         done(outcome.kind === 'reported' ? outcome : null)
       ),
-    timers,
-    random
+    timers: options.timers,
+    random: options.random,
+    lookEveryMs: options.lookEveryMs
   })
 }

@@ -90,7 +90,7 @@ export const configSchema = Type.Object(
         heartbeatMs: durationMs(
           { minimum: 100, maximum: 60_000 },
           1000,
-          'How often nodes tell each other that they are up; three missed ones, and a node counts as down.'
+          'How often nodes tell each other that they are up; three missed ones, and a node counts as down. As often they look what there is to do in the background, but at most once a second and at least every ten.'
         ),
         expectedNodes: integer(
           { minimum: 0, maximum: membersMax },

@@ -33,6 +33,8 @@ export interface NodeRepairParts {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
+  /** Between two looks at what there is to do in the background. */
+  readonly lookEveryMs: number
   readonly log: Log
   readonly store: Store
   readonly trees: HashTrees
@@ -74,6 +76,7 @@ export class NodeRepair {
     this.#log = parts.log
     const { store, clock, timers, random, log, config, cluster, trees, keeper, pacer, share } =
       parts
+    const { lookEveryMs } = parts
     const { id: selfId } = config.node
     const isReplica = (partition: number) => cluster.ring.replicas(partition).includes(selfId)
     const locks = new PartitionLocks()
@@ -90,6 +93,7 @@ export class NodeRepair {
       clock,
       timers,
       random,
+      lookEveryMs,
       log,
       ring: () => cluster.ring,
       isUp: (peer) => parts.peers.isUp(peer),
@@ -158,7 +162,7 @@ export class NodeRepair {
       readFromAll: parts.readFromAll
     }
     const { tasks, scrubbed } = upkeepTasks(
-      { keeper, pacer, collection: this.collection, acceptsWrites, damage },
+      { keeper, pacer, collection: this.collection, acceptsWrites, damage, lookEveryMs },
       config,
       clock
     )

@@ -15,6 +15,8 @@ export interface RepairServiceOptions {
   readonly enabled: boolean
   readonly intervalMs: number
   readonly concurrency: number
+  /** Nothing is noticed later than this: peers that come up, ranges marked early, the end of a pause. */
+  readonly lookEveryMs: number
   readonly clock: Clock
   readonly timers: Timers
   readonly random: RandomSource
@@ -35,8 +37,6 @@ export interface RepairServiceOptions {
   readonly onRingChange: () => void
 }
 
-/** Nothing is noticed later than this: peers that come up, ranges marked early, the end of a pause. */
-const lookMsMax = 1000
 const lookMsMin = 20
 
 /**
@@ -165,7 +165,7 @@ export class RepairService {
     this.#followRing()
     const runsWaitMs = this.runs.step()
     const backgroundWaitMs = this.#stepBackground()
-    const waitMs = Math.min(lookMsMax, runsWaitMs, backgroundWaitMs)
+    const waitMs = Math.min(this.#options.lookEveryMs, runsWaitMs, backgroundWaitMs)
     this.#lookIn(Math.max(lookMsMin, waitMs))
   }
 

@@ -13,6 +13,8 @@ export interface UpkeepSubjects {
   /** Whether the node takes writes: what can wait leaves the last of a disk to what cannot. */
   readonly acceptsWrites: () => boolean
   readonly damage: DamageHealingOptions
+  /** How often it looks whether there is something to do. */
+  readonly lookEveryMs: number
 }
 
 /** What scrubbing has come to since the node started. */
@@ -23,20 +25,20 @@ export interface Scrubbed {
   rounds: number
 }
 
-const beatMs = 1000
-const collectedRowsMax = 1000
+const collectedRowsPerSecond = 1000
 
 /** What a node does over and over for its own rows: writes trees down, scrubs, collects tombstones. */
 export function upkeepTasks(
-  { keeper, collection, pacer, acceptsWrites, damage }: UpkeepSubjects,
+  { keeper, collection, pacer, acceptsWrites, damage, lookEveryMs }: UpkeepSubjects,
   { repair }: Config,
   clock: Clock
 ): { readonly tasks: readonly UpkeepTask[]; readonly scrubbed: Scrubbed } {
   const scrubbed: Scrubbed = { rows: 0, leaves: 0, rounds: 0 }
+  const seconds = lookEveryMs / 1000
   const readOn = resting(clock, repair.intervalMs, async () => {
     // Reading gives way to users as shipping does.
     const fraction = pacer.pace.bytesPerSecond / pacer.bytesPerSecondMax
-    const rowsMax = Math.floor(repair.scrubRowsPerSecond * fraction)
+    const rowsMax = Math.floor(repair.scrubRowsPerSecond * fraction * seconds)
     if (rowsMax === 0) return false
     const { rows, differing, finishedRound } = await keeper.scrubSome(rowsMax)
     scrubbed.rows += rows
@@ -52,13 +54,17 @@ export function upkeepTasks(
   const collect = resting(clock, repair.intervalMs, () =>
     pacer.pace.state === 'paused'
       ? Promise.resolve(false)
-      : collection.collectSome(collectedRowsMax)
+      : collection.collectSome(collectedRowsPerSecond * seconds)
   )
-  const checkpoint = async () => acceptsWrites() && keeper.checkpointSome()
+  const checkpoint = async () => {
+    for (let second = 0; second < seconds; second++) {
+      if (!acceptsWrites() || (await keeper.checkpointSome()) === null) return
+    }
+  }
   const tasks = [
-    { name: 'tree checkpoint', everyMs: beatMs, run: checkpoint },
-    { name: 'scrub', everyMs: beatMs, run: scrub },
-    { name: 'tombstone collection', everyMs: beatMs, run: collect }
+    { name: 'tree checkpoint', everyMs: lookEveryMs, run: checkpoint },
+    { name: 'scrub', everyMs: lookEveryMs, run: scrub },
+    { name: 'tombstone collection', everyMs: lookEveryMs, run: collect }
   ]
   return { tasks, scrubbed }
 }

@@ -52,6 +52,7 @@ class Bench {
       clock: time.clock,
       timers: time.timers,
       random: seededRandom(1),
+      lookEveryMs: 1000,
       log: silent,
       maxAgeMs,
       partitionOf: () => 7,

@@ -47,7 +47,8 @@ function openNode(selfId: string, peer: () => Node): Node {
       queueMicrotask(() => done(peer().exchange.answer(body, selfId)))
     },
     timers,
-    random: { fraction: () => 0, bytes: (length) => Buffer.alloc(length) }
+    random: { fraction: () => 0, bytes: (length) => Buffer.alloc(length) },
+    lookEveryMs: 1000
   })
   return { watermarks, hearing, exchange, asked }
 }

@@ -47,6 +47,7 @@ function setUp(options: { readonly answer?: (begun: Begun) => SessionOutcome | n
     clock: time.clock,
     timers: time.timers,
     random: new SeededRandom(1),
+    lookEveryMs: 1000,
     log: silent,
     ring,
     isUp: (peer) => !down.has(peer),
