@@ -80,11 +80,11 @@ export function drawParameters(seed: number): LifeParameters {
   const sometimes = (probability: number, rate: number) =>
     random.chance(probability) ? random.between(rate / 4, rate) : 0
   const lossyFault = random.chance(0.5) ? 'none' : random.pick(lossyFaults)
-  const nodes = random.pick([3, 3, 3, 4, 4, 5, 5, 6, 7])
+  const nodesAtMost = random.pick([3, 3, 3, 4, 4, 5, 5, 6, 7])
   return {
     seed,
-    nodes,
-    partitions: new SeededRandom(seed).fork('partitions').pick([8, 8, 8, 16]),
+    nodes: drawNodes(new SeededRandom(seed).fork('nodes'), nodesAtMost),
+    partitions: new SeededRandom(seed).fork('partitions').pick([8, 8, 8, 8, 8, 16]),
     durationMs: drawDuration(new SeededRandom(seed).fork('duration')),
     lifeMs: 300_000,
     hotKeys: 1 + random.int(4),
@@ -97,7 +97,7 @@ export function drawParameters(seed: number): LifeParameters {
     largeValues: random.chance(0.2),
     burstProbability: random.pick([0, 0.05, 0.2]),
     heartbeatMs: random.pick([1000, 2000, 5000]),
-    calm: new SeededRandom(seed).fork('calm').pick([1, 2, 4]),
+    calm: new SeededRandom(seed).fork('calm').pick([1, 2, 4, 4]),
     latencyMaxMs: random.pick([2, 10, 50, 200]),
     diskMaxMs: random.pick([0.5, 5, 50]),
     rowCacheBytes: new SeededRandom(seed).fork('row cache').pick([0, 2048, 16_384]),
@@ -119,13 +119,18 @@ export function drawParameters(seed: number): LifeParameters {
       diskFull: sometimes(0.2, 1),
       lossy: lossyFault === 'none' ? 0 : random.between(0.5, 4)
     },
-    healing: drawHealing(new SeededRandom(seed).fork('healing'), nodes)
+    healing: drawHealing(new SeededRandom(seed).fork('healing'), nodesAtMost)
   }
+}
+
+/** Most of what can go wrong among many goes wrong among three or four, at half the cost. */
+function drawNodes(random: SeededRandom, atMost: number): number {
+  return atMost > 4 && random.chance(0.5) ? Math.ceil(atMost / 2) : atMost
 }
 
 /** Faults that meet each other do so within a minute or two: many lives see more than long ones. */
 function drawDuration(random: SeededRandom): number {
-  return random.pick([30_000, 60_000, 60_000, 120_000, 240_000])
+  return random.pick([30_000, 30_000, 60_000, 60_000, 60_000, 120_000])
 }
 
 function drawPauses(random: SeededRandom): number {
@@ -136,7 +141,7 @@ function drawPauses(random: SeededRandom): number {
 function drawHealing(random: SeededRandom, nodes: number): HealingParameters {
   return {
     intervalMs: Math.round(random.between(2000, 20_000) * (nodes - 2)),
-    concurrency: random.pick([1, 2, 4]),
+    concurrency: random.pick([1, 2, 4, 4]),
     bytesPerSecondMax: random.pick([4096, 65_536, 16_777_216, 16_777_216]),
     latencyTargetMs: random.pick([50, 1000, 60_000]),
     scrubRowsPerSecond: random.pick([2, 20, 1000]),

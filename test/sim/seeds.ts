@@ -12,7 +12,7 @@ export interface FailedSeed {
 export const failedSeeds: readonly FailedSeed[] = [
   {
     seed: 1047,
-    override: {},
+    override: { nodes: 7 },
     found: 'a damaged row that no other replica had anything for could not be read from all, ever'
   },
   {
@@ -40,7 +40,7 @@ export const failedSeeds: readonly FailedSeed[] = [
   },
   {
     seed: 100122,
-    override: {},
+    override: { nodes: 5 },
     found:
       'an old copy of a disk was called equal to a replica whose tombstone counted as absent, and showed the value once that was collected'
   },
@@ -64,13 +64,13 @@ export const failedSeeds: readonly FailedSeed[] = [
   },
   {
     seed: 4000538,
-    override: { pausesPerMinute: 2.9757809909802115, returnReads: 0 },
+    override: { nodes: 5, pausesPerMinute: 2.9757809909802115, returnReads: 0 },
     found:
       'of the check itself: what a hint held and a collected tombstone had overwritten was taken for something that a replica has never met'
   },
   {
     seed: 5000066,
-    override: { returnReads: 6 },
+    override: { nodes: 6, returnReads: 6 },
     found:
       'the disk of a coordinator failed after a hint of the write had gone out: nobody held it but as a hint, and watermarks passed it'
   },
@@ -114,7 +114,7 @@ export const failedSeeds: readonly FailedSeed[] = [
   },
   {
     seed: 7000289,
-    override: { returnReads: 2 },
+    override: { nodes: 5, returnReads: 2 },
     found:
       'of the check itself: a replica whose row had just turned old was asked alone, and cannot know better before the scrub has come past'
   },
