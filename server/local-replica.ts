@@ -34,7 +34,7 @@ export class LocalReplica {
   /** Values that are kept apart are filled in. */
   read(key: ObjectKey): ReadAnswer {
     const { store } = this.#options
-    if (this.isBehind(key)) return { kind: 'failed', unknown: false }
+    if (this.isBehind(key)) return { kind: 'failed', unknown: false, behind: true }
     try {
       const row = store.read(key)
       if (row === null) return { kind: 'versions', versions: [], objectHash: nothingHash }

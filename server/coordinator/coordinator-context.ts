@@ -78,12 +78,13 @@ export interface QuorumNumbers {
   readonly asked: number
 }
 
-/** Says which replicas are missing, so that somebody can go and look at them. */
+/** Says which replicas are missing, so that somebody can go and look at them. `behind`: those that refuse reads. */
 export function quorumUnavailable(
   context: CoordinatorContext,
   what: 'read' | 'write',
   replicas: readonly string[],
-  numbers: QuorumNumbers
+  numbers: QuorumNumbers,
+  behind: readonly string[] = []
 ): AnnealError {
   const { peers, selfId } = context
   const down = replicas.filter((id) => id !== selfId && !peers.isUp(id))
@@ -94,6 +95,7 @@ export function quorumUnavailable(
   const reasons: string[] = []
   if (down.length > 0) reasons.push(`down: ${down.join(', ')}`)
   if (full.length > 0) reasons.push(`with a disk that is nearly full: ${full.join(', ')}`)
+  if (behind.length > 0) reasons.push(`still fetching what they have missed: ${behind.join(', ')}`)
   const missing = reasons.length > 0 ? ` (${reasons.join('; ')})` : ''
   return new AnnealError(
     'quorum_unavailable',

@@ -201,7 +201,7 @@ export class ReadOperation {
     }
     const isGone = outcome.kind === 'noResponse' && outcome.reason !== 'timeout'
     if (isGone && !this.#settled && this.#standIn(replica)) return this.#ask([replica])
-    this.#add(replica, this.#toAnswer(outcome))
+    this.#add(replica, this.#toAnswer(outcome, replica))
   }
 
   /** The two sides go by different member sets: once the views are exchanged, the replicas may be others. */
@@ -210,10 +210,14 @@ export class ReadOperation {
     this.#context.peers.exchangeDocuments(replica, () => this.start())
   }
 
-  #toAnswer(outcome: Outcome): ReadAnswer {
+  #toAnswer(outcome: Outcome, replica: string): ReadAnswer {
     if (outcome.kind === 'noResponse')
       return { kind: 'failed', unknown: outcome.reason === 'timeout' }
-    if (outcome.kind !== 'readReply') return { kind: 'failed', unknown: false }
+    if (outcome.kind !== 'readReply') {
+      const isOwnAnswer = this.#nodeFor(replica) === replica
+      const behind = isOwnAnswer && outcome.kind === 'failure' && outcome.code === 'not_ready'
+      return { kind: 'failed', unknown: false, behind }
+    }
     if (outcome.damaged) return { kind: 'damaged' }
     if (outcome.same) return this.#own ?? { kind: 'failed', unknown: false }
     if (outcome.object.length === 0)
@@ -399,9 +403,9 @@ export class ReadOperation {
 
   #unavailable(answered: number, asked: number): void {
     const needed = neededBy(this.#quorum)
-    this.#fail(
-      quorumUnavailable(this.#context, 'read', this.#replicas, { needed, answered, asked })
-    )
+    const numbers = { needed, answered, asked }
+    const { behind } = this.#tally
+    this.#fail(quorumUnavailable(this.#context, 'read', this.#replicas, numbers, behind))
   }
 
   #fail(error: AnnealError): void {

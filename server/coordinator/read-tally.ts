@@ -10,7 +10,7 @@ import { canBeMet, type Quorum, type QuorumGroup } from './quorum.ts'
 
 /**
  * What one replica said to a read. `damaged`: it holds something that it cannot read, and must be given a copy.
- * `unknown`: it did not answer in time.
+ * `unknown`: it did not answer in time. `behind`: its data is older than what its peers have proven, so it refuses.
  */
 export type ReadAnswer =
   | {
@@ -21,7 +21,7 @@ export type ReadAnswer =
       readonly watermark?: Uint8Array
     }
   | { readonly kind: 'damaged' }
-  | { readonly kind: 'failed'; readonly unknown: boolean }
+  | { readonly kind: 'failed'; readonly unknown: boolean; readonly behind?: boolean }
 
 /** What to do next. */
 export type ReadDecision =
@@ -145,6 +145,13 @@ export class ReadTally {
       hash ??= answer.objectHash
     }
     return merged ?? []
+  }
+
+  /** The replicas that refused because they are behind. */
+  get behind(): string[] {
+    return [...this.#answers].flatMap(([replica, answer]) =>
+      answer.kind === 'failed' && answer.behind === true ? [replica] : []
+    )
   }
 
   /** Whether some replica has said that it cannot read its row. */

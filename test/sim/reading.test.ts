@@ -18,6 +18,19 @@ function nodesOf(cluster: SimCluster): Node[] {
   return cluster.nodes.flatMap(({ node }) => (node === null ? [] : [node]))
 }
 
+function nodeAt(cluster: SimCluster, index: number): Node {
+  const node = cluster.nodes[index]?.node
+  assert.ok(node, `node ${index} is up`)
+  return node
+}
+
+async function compareAll(cluster: SimCluster, { repair }: Node): Promise<void> {
+  const { runs } = repair.service
+  const { id } = runs.start({ mode: 'incremental', dryRun: false, partitions: null })
+  await cluster.time.runUntil(() => runs.status(id).state !== 'running', patienceMs)
+  assert.equal(runs.status(id).state, 'done')
+}
+
 async function stop(cluster: SimCluster): Promise<void> {
   for (const node of cluster.nodes) await cluster.settle(node.stop())
 }
@@ -65,6 +78,33 @@ describe('reads in a simulated cluster', () => {
     await cluster.time.advance(1000)
     assert.equal(first.store.read(key), null)
     assert.equal(second.store.read(key), null)
+    await stop(cluster)
+  })
+
+  it('say who refuses to answer, having an older disk than all have been proven to have', async () => {
+    const cluster = await startCluster(3)
+    const [, , third] = cluster.nodes
+    assert.ok(third)
+    for (const { repair } of nodesOf(cluster)) await cluster.settle(repair.service.pause())
+    const before = third.disk.copy()
+    const write = { ...put, value: Buffer.from('value') }
+    await cluster.settle(nodeAt(cluster, 0).data.put('bucket', 'key', write))
+    for (const node of nodesOf(cluster)) await compareAll(cluster, node)
+    await cluster.settle(third.stop())
+    third.replaceDisk(before)
+    void third.start()
+    assert.equal(await cluster.untilReady(patienceMs), true)
+    await cluster.time.advance(10_000)
+    const read = nodeAt(cluster, 0).data.get('bucket', 'key', { r: 3, timeoutMs: 1000 })
+    const [answer] = await cluster.settle(Promise.allSettled([read]))
+    assert.equal(answer?.status, 'rejected')
+    assert.match(
+      String(answer.reason.message),
+      new RegExp(`2 of 3 answered .still fetching what they have missed: ${third.id}.$`)
+    )
+    await compareAll(cluster, nodeAt(cluster, 2))
+    const { state } = await cluster.settle(nodeAt(cluster, 0).data.get('bucket', 'key', { r: 3 }))
+    assert.equal(state, 'found')
     await stop(cluster)
   })
 })
