@@ -6,7 +6,7 @@ export type Situation = (drawn: LifeParameters) => Partial<LifeParameters>
 const mebi = 1_048_576
 
 /** What is rare needs time, and nodes that do much. */
-const longAndBusy = { durationMs: 240_000, calm: 1 }
+const longAndBusy = { durationMs: 240_000, calm: 1, heartbeatMs: 1000 }
 
 /** Nodes come and go, so that much is kept as hints for long, and there are no other faults. */
 export const manyHints: Situation = ({ faults, healing }) => ({
@@ -75,10 +75,19 @@ export const slowHints: Situation = (drawn) => {
   }
 }
 
-/** As `slowHints`, and now and then a node loses its disk: what others keep as hints is all that is left of a write. */
+/**
+ * As `slowHints`, and now and then a node loses its disk, and does not reach all others when it is back: what one of them
+ * keeps as a hint is all that is left of a write.
+ */
 export const slowHintsAndLostDisks: Situation = (drawn) => {
   const life = { ...drawn, ...slowHints(drawn) }
-  return { ...life, lossyFault: 'lostDisk', faults: { ...life.faults, lossy: 4 } }
+  return {
+    ...life,
+    clients: 5,
+    pauseMs: 500,
+    lossyFault: 'lostDisk',
+    faults: { ...life.faults, cut: 6, lossy: 4 }
+  }
 }
 
 /** As `slowHints`, and what is still to be handed over is deleted meanwhile, and the tombstones go as soon as they may. */
