@@ -43,6 +43,8 @@ export interface Coordinated {
 export interface Held {
   readonly versions: Versions
   readonly mintActor: Actor | null
+  /** The counter that this node minted last on the row; absent or 0: not known. */
+  readonly lastMinted?: number
 }
 
 export interface CoordinateRules {
@@ -65,13 +67,13 @@ export function coordinate(
   minter: Minter,
   rules: CoordinateRules
 ): Coordinated {
-  const { versions, mintActor } = held ?? nothing
+  const { versions, mintActor, lastMinted } = held ?? nothing
   const rowContext = contextOf(versions)
   const past = new Map<Actor, number>(write.context)
   if (write.coversAllHeld) addVector(past, rowContext)
   if (minter.isAheadOfMe(past) || minter.isAheadOfMe(rowContext)) minter.renew()
 
-  const dot = minter.mint(mintActor, rowContext, past)
+  const dot = minter.mint(mintActor, rowContext, past, lastMinted)
   const latestTimeMs = Math.max(write.contextTimeMs, latestTimeOf(versions))
   const timeMs = Math.max(rules.nowMs, latestTimeMs + 1)
   const payload = payloadOf(write, timeMs)

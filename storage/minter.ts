@@ -71,13 +71,20 @@ export class Minter {
    * The next dot on a row. The row's actor goes on only where `seen` (what the writer had been shown) covers all that
    * this actor has on the row; otherwise the context handed back, `seen` joined with the new dot, would claim siblings
    * that the writer never saw, and its next write would delete them. An actor that the row no longer knows at all has
-   * had something dropped (by `lww`, say), and does not go on either.
+   * had something dropped (by `lww`, say), and does not go on either. Nor does one on a row that does not know of the
+   * counter minted there last: the row has turned into what it was before, and the actor has forgotten what came after.
    */
-  mint(mintActor: Actor | null, rowContext: VersionVector, seen: VersionVector): Dot {
+  mint(
+    mintActor: Actor | null,
+    rowContext: VersionVector,
+    seen: VersionVector,
+    lastMinted = 0
+  ): Dot {
     const counter = ++this.#counter
     if (mintActor !== null && isOfIncarnation(mintActor, this.#incarnation)) {
       const onRow = rowContext.get(mintActor)
-      if (onRow !== undefined && (seen.get(mintActor) ?? 0) >= onRow) {
+      const isCurrent = onRow !== undefined && onRow >= lastMinted
+      if (isCurrent && (seen.get(mintActor) ?? 0) >= onRow) {
         return { actor: mintActor, counter }
       }
     }

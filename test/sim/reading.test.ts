@@ -108,3 +108,26 @@ describe('reads in a simulated cluster', () => {
     await stop(cluster)
   })
 })
+
+describe('writes in a simulated cluster', () => {
+  it('do not claim what a row that has turned old has forgotten', async () => {
+    const cluster = await startCluster(4, ['readRepair.mode=off', 'repair.enabled=false'])
+    const first = nodeAt(cluster, 0)
+    const key = keyOf(Buffer.from('bucket'), Buffer.from('key'))
+    const write = (text: string, context?: string) =>
+      cluster.settle(first.data.put('bucket', 'key', { ...put, value: Buffer.from(text), context }))
+    const one = await write('one')
+    const before = first.store.read(key)
+    assert.ok(before)
+    await write('two', one.context)
+    // A row that rotted into what it was before, which no checksum shows.
+    first.store.mutate(key, () => ({ next: { ...before }, result: null }))
+    const three = await write('three', one.context)
+    await write('four', three.context)
+    const second = nodeAt(cluster, 1)
+    const read = await cluster.settle(second.data.get('bucket', 'key', { r: 'all' }))
+    const values = read.siblings.map(({ value }) => Buffer.from(value ?? []).toString())
+    assert.deepEqual(values.sort(), ['four', 'two'])
+    await stop(cluster)
+  })
+})

@@ -128,5 +128,17 @@ export const failedSeeds: readonly FailedSeed[] = [
     seed: 7009778,
     override: { pausesPerMinute: 2.775487930824024 },
     found: 'of the check itself: a node with an old disk that could reach nobody was asked alone'
+  },
+  {
+    seed: 8503862,
+    override: {
+      partitions: 8,
+      durationMs: 120_000,
+      calm: 4,
+      rowCacheBytes: 2048,
+      pausesPerMinute: 1.68872316935442
+    },
+    found:
+      'a row turned old, its actor went on there, and the next write deleted elsewhere what the row had forgotten'
   }
 ]

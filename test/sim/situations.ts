@@ -138,6 +138,19 @@ export const forgottenProofs: Situation = (drawn) => {
   }
 }
 
+/** As `forgottenRows`, but what a row loses is what it became last, in a cluster that does not stop. */
+export const oldRows: Situation = (drawn) => {
+  const life = { ...drawn, ...forgottenRows(drawn) }
+  return {
+    ...life,
+    lossyFault: 'rot',
+    hotKeys: 1,
+    coldKeys: 6,
+    pauseMs: 1500,
+    faults: { ...life.faults, crash: 0, restart: 0, lossy: 12 }
+  }
+}
+
 /** Many writes that only some replicas get, and comparisons all the time. */
 export const busyComparisons: Situation = ({ faults, healing }) => ({
   ...longAndBusy,
@@ -163,6 +176,7 @@ export const situations: Readonly<Record<string, Situation>> = {
   slowHintsOfDeleted,
   forgottenRows,
   forgottenProofs,
+  oldRows,
   oldDisks,
   busyComparisons
 }

@@ -1,5 +1,5 @@
 import type { Mutant } from './mutant.ts'
-import { forgottenRows } from './situations.ts'
+import { forgottenRows, oldRows } from './situations.ts'
 
 const minter = 'storage/minter.ts'
 const coordinate = 'storage/coordinate.ts'
@@ -83,6 +83,12 @@ export const storageMutants: readonly Mutant[] = [
         replace: 'return { actor: makeActor(this.#incarnation, mintActor ? counter : 1), counter }'
       }
     ]
+  },
+  {
+    name: 'epoch-of-an-old-row',
+    rule: 'An actor does not go on on a row that has forgotten what it minted there last.',
+    situation: oldRows,
+    edits: [{ file: minter, find: 'onRow >= lastMinted', replace: 'onRow >= 0' }]
   },
   {
     name: 'epoch-unseen',
