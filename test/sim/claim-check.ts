@@ -99,7 +99,7 @@ function hintsFor(
 }
 
 /** Whether a replica holds the version, or what has overwritten it; or may have let go a tombstone with all it buried. */
-function hasMet(versions: Versions, version: Version, mode: ConflictMode): boolean {
+export function hasMet(versions: Versions, version: Version, mode: ConflictMode): boolean {
   if (mode === 'lww' && versions.some((other) => other.timeMs >= version.timeMs)) return true
   const isKnown = versions.some(
     ({ dot, past }) => compareDots(dot, version.dot) === 0 || covers(past, version.dot)

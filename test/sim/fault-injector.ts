@@ -23,8 +23,8 @@ export class FaultInjector {
   #stopped = false
   /** A node has lost something that it had confirmed. */
   forgotten = false
-  /** A row was changed behind the back of its node. */
-  hasTampered = false
+  /** How often a row was changed behind the back of its node. */
+  tampered = 0
 
   constructor(cluster: SimCluster, parameters: LifeParameters) {
     this.#cluster = cluster
@@ -233,7 +233,7 @@ export class FaultInjector {
   #tamper(how: 'forget' | 'flip' | 'old', what: string): void {
     this.#note(`a row of ${this.#victim.id} ${what}`)
     this.forgotten = true
-    this.hasTampered = true
+    this.tampered++
     void this.#victim.disk.tamper(how)
   }
 

@@ -1,6 +1,7 @@
 import type { Node } from '../../server/node.ts'
 import { parseHintRowKey } from '../../storage/hint-row.ts'
 import type { Version } from '../../storage/version.ts'
+import { watchArrivals } from './arrival-check.ts'
 import { falseClaims, lostWithHint } from './claim-check.ts'
 import { CollectedTombstones } from './collected-tombstones.ts'
 import { keyNamed, writesOnDisk } from './disk-inspection.ts'
@@ -99,6 +100,7 @@ class Life {
     })
     this.#healing = new HealingCheck({ cluster: this.#cluster, ...parameters.healing })
     this.#cluster.onNodeUp = (node) => {
+      this.#watchArrivals(node)
       this.#checkAllCopies()
       this.#checkTrees(node)
       this.#workload.askReturned(node)
@@ -182,7 +184,7 @@ class Life {
     }
     const disks = this.#cluster.nodes
     for (const detail of dotsWithTwoPayloads(disks)) this.#violate('dots', detail)
-    if (!this.#faults.hasTampered)
+    if (this.#faults.tampered === 0)
       for (const detail of valuesOfNothing(disks)) this.#violate('leak', detail)
     this.#checkBounds(0)
   }
@@ -207,9 +209,21 @@ class Life {
     }
   }
 
+  #watchArrivals({ node }: SimNode): void {
+    if (node === null) return
+    watchArrivals(node, {
+      mode: this.#parameters.mode,
+      tampered: () => this.#faults.tampered,
+      violation: (key, detail) => {
+        const name = Buffer.from(key.key).toString()
+        this.#violate('whole', detail, this.#workload.histories.get(name))
+      }
+    })
+  }
+
   /** After a start the trees say what the rows say, whatever the end before was like. */
   #checkTrees({ id, node, lives }: SimNode): void {
-    if (node === null || (this.#faults.hasTampered && id === this.#faults.victim)) return
+    if (node === null || (this.#faults.tampered > 0 && id === this.#faults.victim)) return
     void treeErrors(node).then(
       ([wrong]) => {
         const isSame = this.#cluster.nodes.some((other) => other.id === id && other.lives === lives)
@@ -325,7 +339,7 @@ class Life {
 
   /** Whoever has lost nothing can answer for all that its peers have proven, whatever ended in the middle. */
   #checkNobodyIsBehind(): void {
-    if (this.#faults.forgotten || this.#faults.hasTampered) return
+    if (this.#faults.forgotten || this.#faults.tampered > 0) return
     for (const { id, arriving, cluster } of this.#nodes) {
       for (let partition = 0; partition < cluster.ring.partitions; partition++) {
         if (!arriving.watermarks.isBehind(partition)) continue
