@@ -217,7 +217,7 @@ function mayGo(replicas: readonly SimNode[], partition: number, version: Version
 function rowsIn({ disk, node }: SimNode, partition: number): string[] {
   const count = node?.cluster.ring.partitions ?? 1
   return disk
-    .rowsOf('o')
+    .rowsWritten('o')
     .filter((id) => partitionOf(Buffer.from(id.slice(1, 9), 'latin1'), count) === partition)
 }
 

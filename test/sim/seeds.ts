@@ -140,5 +140,16 @@ export const failedSeeds: readonly FailedSeed[] = [
     },
     found:
       'a row turned old, its actor went on there, and the next write deleted elsewhere what the row had forgotten'
+  },
+  {
+    seed: 8516476,
+    override: { partitions: 8, durationMs: 30_000, calm: 2, rowCacheBytes: 2048, returnReads: 6 },
+    found:
+      'of the check itself: replicas were called equal while one had rows that nobody had synced, and the others lacked them'
+  },
+  {
+    seed: 8519725,
+    override: { durationMs: 30_000, calm: 2, rowCacheBytes: 16_384 },
+    found: 'likewise'
   }
 ]

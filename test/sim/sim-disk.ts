@@ -109,6 +109,18 @@ export class SimDisk {
     return [...this.#image.keys()].filter((id) => id.startsWith(kind))
   }
 
+  /** As `rowsOf`, with those that were written and not synced. */
+  rowsWritten(kind: string): string[] {
+    const ids = new Set(this.rowsOf(kind))
+    for (const { operations } of this.#unsynced) {
+      for (const { key } of operations) {
+        const id = key.toString('latin1')
+        if (id.startsWith(kind)) ids.add(id)
+      }
+    }
+    return [...ids]
+  }
+
   /** A copy of what a power failure would leave for certain. */
   copy(): DiskImage {
     return new Map(this.#image)
