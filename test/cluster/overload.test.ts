@@ -8,13 +8,15 @@ import { residentMib } from './process-memory.ts'
 
 const residentMibMax = 800
 const connections = 4000
+const inFlightMax = 512
 const overloadMs = 3000
 const mebi = 1024 * 1024
 
 let cluster: ClusterProcess
 
 before(async () => {
-  cluster = await ClusterProcess.start()
+  // So few that the clients of one process are too many for a fast machine too.
+  cluster = await ClusterProcess.start({ set: [`limits.maxInFlightRequests=${inFlightMax}`] })
 })
 
 after(() => cluster?.stop())
