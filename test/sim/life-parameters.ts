@@ -141,7 +141,7 @@ function drawPauses(random: SeededRandom): number {
 function drawHealing(random: SeededRandom, nodes: number): HealingParameters {
   return {
     intervalMs: Math.round(random.between(2000, 20_000) * (nodes - 2)),
-    concurrency: random.pick([1, 2, 4, 4]),
+    concurrency: random.pick([1, 2, 4]),
     bytesPerSecondMax: random.pick([4096, 65_536, 16_777_216, 16_777_216]),
     latencyTargetMs: random.pick([50, 1000, 60_000]),
     scrubRowsPerSecond: random.pick([2, 20, 1000]),
