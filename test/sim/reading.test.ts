@@ -18,12 +18,6 @@ function nodesOf(cluster: SimCluster): Node[] {
   return cluster.nodes.flatMap(({ node }) => (node === null ? [] : [node]))
 }
 
-function nodeAt(cluster: SimCluster, index: number): Node {
-  const node = cluster.nodes[index]?.node
-  assert.ok(node, `node ${index} is up`)
-  return node
-}
-
 async function compareAll(cluster: SimCluster, { repair }: Node): Promise<void> {
   const { runs } = repair.service
   const { id } = runs.start({ mode: 'incremental', dryRun: false, partitions: null })
@@ -88,22 +82,22 @@ describe('reads in a simulated cluster', () => {
     for (const { repair } of nodesOf(cluster)) await cluster.settle(repair.service.pause())
     const before = third.disk.copy()
     const write = { ...put, value: Buffer.from('value') }
-    await cluster.settle(nodeAt(cluster, 0).data.put('bucket', 'key', write))
+    await cluster.settle(cluster.nodeAt(0).data.put('bucket', 'key', write))
     for (const node of nodesOf(cluster)) await compareAll(cluster, node)
     await cluster.settle(third.stop())
     third.replaceDisk(before)
     void third.start()
     assert.equal(await cluster.untilReady(patienceMs), true)
     await cluster.time.advance(10_000)
-    const read = nodeAt(cluster, 0).data.get('bucket', 'key', { r: 3, timeoutMs: 1000 })
+    const read = cluster.nodeAt(0).data.get('bucket', 'key', { r: 3, timeoutMs: 1000 })
     const [answer] = await cluster.settle(Promise.allSettled([read]))
     assert.equal(answer?.status, 'rejected')
     assert.match(
       String(answer.reason.message),
       new RegExp(`2 of 3 answered .still fetching what they have missed: ${third.id}.$`)
     )
-    await compareAll(cluster, nodeAt(cluster, 2))
-    const { state } = await cluster.settle(nodeAt(cluster, 0).data.get('bucket', 'key', { r: 3 }))
+    await compareAll(cluster, cluster.nodeAt(2))
+    const { state } = await cluster.settle(cluster.nodeAt(0).data.get('bucket', 'key', { r: 3 }))
     assert.equal(state, 'found')
     await stop(cluster)
   })
@@ -112,7 +106,7 @@ describe('reads in a simulated cluster', () => {
 describe('writes in a simulated cluster', () => {
   it('do not claim what a row that has turned old has forgotten', async () => {
     const cluster = await startCluster(4, ['readRepair.mode=off', 'repair.enabled=false'])
-    const first = nodeAt(cluster, 0)
+    const first = cluster.nodeAt(0)
     const key = keyOf(Buffer.from('bucket'), Buffer.from('key'))
     const write = (text: string, context?: string) =>
       cluster.settle(first.data.put('bucket', 'key', { ...put, value: Buffer.from(text), context }))
@@ -124,7 +118,7 @@ describe('writes in a simulated cluster', () => {
     first.store.mutate(key, () => ({ next: { ...before }, result: null }))
     const three = await write('three', one.context)
     await write('four', three.context)
-    const second = nodeAt(cluster, 1)
+    const second = cluster.nodeAt(1)
     const read = await cluster.settle(second.data.get('bucket', 'key', { r: 'all' }))
     const values = read.siblings.map(({ value }) => Buffer.from(value ?? []).toString())
     assert.deepEqual(values.sort(), ['four', 'two'])

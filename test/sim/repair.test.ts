@@ -20,12 +20,6 @@ async function startCluster(seed: number, more: readonly string[] = []) {
   return cluster
 }
 
-function nodeOf(cluster: SimCluster, index: number): Node {
-  const node = cluster.nodes[index]?.node
-  assert.ok(node, `node ${index} is up`)
-  return node
-}
-
 async function write(cluster: SimCluster, through: Node, count: number, prefix: string) {
   for (let i = 0; i < count; i++) {
     const value = Buffer.from(`${prefix} ${i}`)
@@ -45,11 +39,11 @@ const isEqual = (cluster: SimCluster) => new Set(rootsOf(cluster)).size === 1
 describe('repair in a simulated cluster', () => {
   it('brings a node that was down level with the others, and ships each row once', async () => {
     const cluster = await startCluster(1)
-    await write(cluster, nodeOf(cluster, 0), 20, 'early')
+    await write(cluster, cluster.nodeAt(0), 20, 'early')
     await cluster.time.advance(1000)
     cluster.nodes[2]?.crash()
     await cluster.time.advance(5000)
-    await write(cluster, nodeOf(cluster, 0), 50, 'missed')
+    await write(cluster, cluster.nodeAt(0), 50, 'missed')
     void cluster.nodes[2]?.start()
     assert.equal(await cluster.untilReady(60_000), true)
     assert.equal(await cluster.time.runUntil(() => isEqual(cluster), 10_000), true)
@@ -76,12 +70,12 @@ describe('repair in a simulated cluster', () => {
       await cluster.settle((node as Node).repair.service.pause())
     cluster.nodes[1]?.crash()
     await cluster.time.advance(5000)
-    await write(cluster, nodeOf(cluster, 0), 30, 'k')
+    await write(cluster, cluster.nodeAt(0), 30, 'k')
     void cluster.nodes[1]?.start()
     assert.equal(await cluster.untilReady(60_000), true)
     await cluster.time.advance(20_000)
     assert.equal(isEqual(cluster), false, 'nothing is repaired by itself')
-    const { runs } = nodeOf(cluster, 0).repair.service
+    const { runs } = cluster.nodeAt(0).repair.service
     const dry = runs.start({ mode: 'incremental', dryRun: true, partitions: null })
     await cluster.time.runUntil(() => runs.status(dry.id).state !== 'running', 60_000)
     assert.equal(runs.status(dry.id).state, 'done')
@@ -98,7 +92,7 @@ describe('repair in a simulated cluster', () => {
 
   it('finds what has vanished from a disk, and gets it back from the others', async () => {
     const cluster = await startCluster(3, ['repair.scrubRowsPerSecond=1000'])
-    await write(cluster, nodeOf(cluster, 0), 40, 'k')
+    await write(cluster, cluster.nodeAt(0), 40, 'k')
     await cluster.time.advance(20_000)
     assert.equal(isEqual(cluster), true)
     const before = rootsOf(cluster)[0]
@@ -112,11 +106,11 @@ describe('repair in a simulated cluster', () => {
     void victim.start()
     assert.equal(await cluster.untilReady(60_000), true)
     // The trees were written down before the rows vanished: until the scrub comes by all seems to be well.
-    const hasFound = () => nodeOf(cluster, 2).repair.scrubbed.leaves > 0
+    const hasFound = () => cluster.nodeAt(2).repair.scrubbed.leaves > 0
     assert.equal(await cluster.time.runUntil(hasFound, 60_000), true)
     const isHealed = () => rootsOf(cluster)[2] === before && isEqual(cluster)
     assert.equal(await cluster.time.runUntil(isHealed, 60_000), true)
-    const { repair } = nodeOf(cluster, 2)
+    const { repair } = cluster.nodeAt(2)
     for (const partition of repair.trees.partitions) {
       assert.deepEqual(await cluster.settle(repair.keeper.verify(partition)), [])
     }
@@ -131,7 +125,7 @@ describe('repair in a simulated cluster', () => {
   it('gives up a damaged row of which no other replica holds anything any more', async () => {
     const graces = ['repair.scrubRowsPerSecond=1000', 'tombstones.graceMs=1000']
     const cluster = await startCluster(4, graces)
-    const { data } = nodeOf(cluster, 0)
+    const { data } = cluster.nodeAt(0)
     await cluster.settle(data.put('b', 'k', { ...put, value: Buffer.from('v'), w: 'all' }))
     await cluster.settle(data.delete('b', 'k', { w: 'all' }))
     const holders = () => cluster.nodes.filter(({ disk }) => disk.rowsOf('o').length > 0)
@@ -141,7 +135,7 @@ describe('repair in a simulated cluster', () => {
     const areGone = () => holders().length === 0
     assert.equal(await cluster.time.runUntil(areGone, 120_000), true, 'the third gives it up')
     const { state, answered } = await cluster.settle(
-      nodeOf(cluster, 1).data.get('b', 'k', { r: 'all' })
+      cluster.nodeAt(1).data.get('b', 'k', { r: 'all' })
     )
     assert.deepEqual([state, answered], ['none', 3])
   })

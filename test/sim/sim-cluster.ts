@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import type { Log } from '../../core/ports.ts'
 import { loadConfig } from '../../server/config/load-config.ts'
 import type { Config } from '../../server/config/schema.ts'
+import type { Node } from '../../server/node.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SimNetwork } from './sim-network.ts'
@@ -70,6 +72,13 @@ export class SimCluster {
       () => this.nodes.every(({ node }) => node?.isReady === true && this.#seesAll(node)),
       limitMs
     )
+  }
+
+  /** Errors: where the node is not up. */
+  nodeAt(index: number): Node {
+    const node = this.nodes[index]?.node ?? null
+    assert.ok(node, `node ${index} is up`)
+    return node
   }
 
   /** Lets time pass until the promise has settled. */

@@ -19,14 +19,8 @@ async function startCluster(seed: number): Promise<SimCluster> {
   return cluster
 }
 
-function nodeOf(cluster: SimCluster, index: number): Node {
-  const node = cluster.nodes[index]?.node
-  assert.ok(node, `node ${index} is up`)
-  return node
-}
-
 async function writeAll(cluster: SimCluster): Promise<void> {
-  const node = nodeOf(cluster, 0)
+  const node = cluster.nodeAt(0)
   for (const key of keys) {
     const value = Buffer.from(`value of ${key}`)
     await cluster.settle(node.data.put('bucket', key, { ...put, value, w: 'all' }))
@@ -34,7 +28,7 @@ async function writeAll(cluster: SimCluster): Promise<void> {
 }
 
 async function deleteAll(cluster: SimCluster): Promise<void> {
-  const node = nodeOf(cluster, 1)
+  const node = cluster.nodeAt(1)
   for (const key of keys) {
     const { context } = await cluster.settle(node.data.get('bucket', key, {}))
     await cluster.settle(node.data.delete('bucket', key, { context: context ?? undefined }))
@@ -51,9 +45,7 @@ async function statesOf(cluster: SimCluster): Promise<string[]> {
   const states: string[] = []
   for (let index = 0; index < 3; index++) {
     for (const key of keys) {
-      const view = await cluster.settle(
-        nodeOf(cluster, index).data.get('bucket', key, { r: 'one' })
-      )
+      const view = await cluster.settle(cluster.nodeAt(index).data.get('bucket', key, { r: 'one' }))
       states.push(view.state)
     }
   }
@@ -69,7 +61,7 @@ describe('tombstones in a simulated cluster', () => {
     await deleteAll(cluster)
     await cluster.time.advance(60_000)
     assert.deepEqual(cluster.nodes.map(collectedBy), [0, 0, 0])
-    assert.deepEqual(nodeOf(cluster, 0).repair.collection.counts.notProven, keys.length)
+    assert.deepEqual(cluster.nodeAt(0).repair.collection.counts.notProven, keys.length)
     void cluster.nodes[2]?.start()
     assert.equal(await cluster.untilReady(60_000), true)
     const isDone = await cluster.time.runUntil(
@@ -95,7 +87,7 @@ describe('tombstones in a simulated cluster', () => {
     assert.equal(await cluster.time.runUntil(() => third.node !== null, 60_000), true)
     const shown: string[] = []
     for (const key of Array.from({ length: 40 }, () => keys).flat()) {
-      const reads = [2, 0].map((index) => nodeOf(cluster, index).data.get('bucket', key, { r: 1 }))
+      const reads = [2, 0].map((index) => cluster.nodeAt(index).data.get('bucket', key, { r: 1 }))
       const answers = await cluster.settle(Promise.allSettled(reads))
       for (const answer of answers) {
         shown.push(answer.status === 'fulfilled' ? answer.value.state : 'no answer')
@@ -113,13 +105,13 @@ describe('tombstones in a simulated cluster', () => {
   it('are not missed, once they are gone, by readers that had seen them', async () => {
     const cluster = new SimCluster({ seed: 4, nodes: 5, settings })
     assert.equal(await cluster.start(), true)
-    const node = nodeOf(cluster, 0)
+    const node = cluster.nodeAt(0)
     const written = await cluster.settle(
       node.data.put('bucket', 'a', { ...put, value: Buffer.from('a') })
     )
     const { context } = await cluster.settle(node.data.delete('bucket', 'a', written))
     const read = (index: number) =>
-      cluster.settle(nodeOf(cluster, index).data.get('bucket', 'a', { context }))
+      cluster.settle(cluster.nodeAt(index).data.get('bucket', 'a', { context }))
     assert.equal((await read(3)).state, 'deleted')
     const isGone = () =>
       cluster.nodes.reduce((sum, each) => sum + collectedBy(each), 0) === 3 &&
@@ -151,14 +143,14 @@ describe('tombstones in a simulated cluster', () => {
     assert.equal(await cluster.untilReady(60_000), true)
     await cluster.time.advance(60_000)
     assert.deepEqual(await statesOf(cluster), ['none'])
-    const aside = await cluster.settle(nodeOf(cluster, 2).quarantine.list(100))
+    const aside = await cluster.settle(cluster.nodeAt(2).quarantine.list(100))
     assert.deepEqual(aside.map(({ key }) => key).sort(), keys)
-    assert.equal(nodeOf(cluster, 2).arriving.watermarks.partitionsBehind, 0)
+    assert.equal(cluster.nodeAt(2).arriving.watermarks.partitionsBehind, 0)
 
     const [one] = aside
     assert.ok(one)
-    await cluster.settle(nodeOf(cluster, 2).quarantine.restore(one.id))
-    const restored = await cluster.settle(nodeOf(cluster, 0).data.get('bucket', one.key, {}))
+    await cluster.settle(cluster.nodeAt(2).quarantine.restore(one.id))
+    const restored = await cluster.settle(cluster.nodeAt(0).data.get('bucket', one.key, {}))
     assert.deepEqual(
       restored.siblings.map(({ value }) => String(value)),
       [`value of ${one.key}`]
