@@ -8,15 +8,13 @@ import { residentMib } from './process-memory.ts'
 
 const residentMibMax = 800
 const connections = 4000
-const inFlightMax = 512
 const overloadMs = 3000
 const mebi = 1024 * 1024
 
 let cluster: ClusterProcess
 
 before(async () => {
-  // So few that the clients of one process are too many for a fast machine too.
-  cluster = await ClusterProcess.start({ set: [`limits.maxInFlightRequests=${inFlightMax}`] })
+  cluster = await ClusterProcess.start()
 })
 
 after(() => cluster?.stop())
@@ -51,6 +49,12 @@ test('thousands of clients at once are served or told to come again', async (t) 
   const deadline = performance.now() + overloadMs
   const counts = new Map<number, number>()
   const others: KvAnswer[] = []
+  // One process of clients may be slower than a node. Its peers stand still until it has more in progress than it takes.
+  const peers = [cluster.node(2), cluster.node(3)]
+  const signal = (name: NodeJS.Signals) => {
+    for (const peer of peers) peer.signal(name)
+  }
+  signal('SIGSTOP')
   const hammer = async (client: number) => {
     // Most of them on one node, so that it has more in progress than it takes.
     const { url } = cluster.node(client % 8 < 7 ? 1 : 2)
@@ -63,10 +67,16 @@ test('thousands of clients at once are served or told to come again', async (t) 
         isPut ? { method: 'PUT', value: path, agent } : { agent }
       )
       counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1)
-      if (![200, 204, 300, 404].includes(answer.status)) others.push(answer)
+      if ([200, 204, 300, 404].includes(answer.status)) continue
+      if (others.length === 0) signal('SIGCONT')
+      others.push(answer)
     }
   }
-  await Promise.all(Array.from({ length: connections }, (_, client) => hammer(client)))
+  try {
+    await Promise.all(Array.from({ length: connections }, (_, client) => hammer(client)))
+  } finally {
+    signal('SIGCONT')
+  }
   agent.destroy()
   t.diagnostic(`answers by status: ${JSON.stringify(Object.fromEntries(counts))}`)
   for (const answer of others) assertIsOverloaded(answer)
