@@ -12,10 +12,14 @@ const oldGrowthPercent = 30
  * any time, and a factor of 1 is not at all. V8 shrinks it to 2 MiB where nothing happens, in which requests under way
  * are copied to the old generation and stay there as garbage: the factor that follows makes it 32 MiB at one go.
  *
+ * One thread collects the young generation. There is so little left to copy that waking others takes longer than copying
+ * it does, and they take the processor from the other nodes of the machine.
+ *
  * The old generation is collected when it has grown by 30 % since the last time. Its garbage is small, but holds
  * buffers that are not, and pages of the allocator once taken are seldom given back.
  */
 export function limitHeap(): void {
+  setFlagsFromString('--no-parallel-scavenge')
   setFlagsFromString(`--heap-growing-percent=${oldGrowthPercent}`)
   let factor = 2
   const timer = setInterval(() => {
