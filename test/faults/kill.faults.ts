@@ -8,7 +8,7 @@ const readySeconds = 60
 export const killScenario: Scenario = {
   name: 'kill',
   what: 'kill -9 of one or two random nodes of three',
-  rounds: 40,
+  rounds: 100,
   quickRounds: 8,
   needs: [],
   async run(arena) {
