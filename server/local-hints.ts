@@ -97,7 +97,7 @@ export class LocalHints {
     store.checkRoom()
     const versions = hints.heldFor(key)
     const rules = { mode: modeOf(key), siblingsMax, nowMs: clock.now() }
-    const result = coordinate({ versions, mintActor: null }, write, store.minter, rules)
+    const result = coordinate(key, { versions, mintActor: null }, write, store.minter, rules)
     const changes = this.changes(targets, key, result.versions)
     if (changes.length === 0) {
       throw new AnnealError(

@@ -3,7 +3,6 @@ import type { AsideChange } from '../storage/aside-rows.ts'
 import { type Coordinated, coordinate, type Write } from '../storage/coordinate.ts'
 import { decodeDots } from '../storage/dots-codec.ts'
 import type { ObjectKey } from '../storage/keys.ts'
-import { MintedRows } from '../storage/minted-rows.ts'
 import { decodeForeignObject } from '../storage/object-codec.ts'
 import type { Row } from '../storage/row-codec.ts'
 import { DamagedRowError, type Mutation, type Store } from '../storage/store.ts'
@@ -27,7 +26,6 @@ export const nothingHash: Uint8Array = hashObject([])
 /** What this node does as one replica among others: each operation is one read or one mutation of the store. */
 export class LocalReplica {
   readonly #options: LocalReplicaOptions
-  readonly #minted = new MintedRows()
 
   constructor(options: LocalReplicaOptions) {
     this.#options = options
@@ -156,11 +154,9 @@ export class LocalReplica {
             // The merged object goes out whole, so values that are kept apart are read before anything is minted.
             const held = current && {
               ...current,
-              versions: store.withValues(key, current.versions),
-              lastMinted: this.#minted.last(key)
+              versions: store.withValues(key, current.versions)
             }
-            const result = coordinate(held, write, store.minter, rules)
-            this.#minted.note(key, result.version.dot.counter)
+            const result = coordinate(key, held, write, store.minter, rules)
             return { next: { versions: result.versions, mintActor: result.mintActor }, result }
           },
           alongside && (({ result }) => alongside(result))

@@ -1,4 +1,5 @@
 import { AnnealError } from '../core/errors.ts'
+import type { ObjectKey } from './keys.ts'
 import type { Minter } from './minter.ts'
 import {
   type ConflictMode,
@@ -43,8 +44,6 @@ export interface Coordinated {
 export interface Held {
   readonly versions: Versions
   readonly mintActor: Actor | null
-  /** The counter that this node minted last on the row; absent or 0: not known. */
-  readonly lastMinted?: number
 }
 
 export interface CoordinateRules {
@@ -62,18 +61,19 @@ const nothing: Held = { versions: [], mintActor: null }
  * Errors: `too_many_siblings`, and nothing has changed but a counter that stays unused.
  */
 export function coordinate(
+  key: ObjectKey,
   held: Held | null,
   write: Write,
   minter: Minter,
   rules: CoordinateRules
 ): Coordinated {
-  const { versions, mintActor, lastMinted } = held ?? nothing
+  const { versions, mintActor } = held ?? nothing
   const rowContext = contextOf(versions)
   const past = new Map<Actor, number>(write.context)
   if (write.coversAllHeld) addVector(past, rowContext)
   if (minter.isAheadOfMe(past) || minter.isAheadOfMe(rowContext)) minter.renew()
 
-  const dot = minter.mint(mintActor, rowContext, past, lastMinted)
+  const dot = minter.mint(key, mintActor, rowContext, past)
   const latestTimeMs = Math.max(write.contextTimeMs, latestTimeOf(versions))
   const timeMs = Math.max(rules.nowMs, latestTimeMs + 1)
   const payload = payloadOf(write, timeMs)
@@ -93,6 +93,7 @@ export function coordinate(
       { siblings: versions.length, siblingsMax: rules.siblingsMax }
     )
   }
+  minter.noteOnRow(key, dot)
   const context = new Map(past)
   addDot(context, dot)
   const contextTimeMs = Math.max(write.contextTimeMs, timeMs)

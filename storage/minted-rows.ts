@@ -1,7 +1,7 @@
 import { asBuffer } from '../core/bytes.ts'
 import type { ObjectKey } from './keys.ts'
 
-const places = 1 << 17
+const placesByDefault = 1 << 17
 const tagOffset = 0
 const placeOffset = 4
 
@@ -11,27 +11,32 @@ const placeOffset = 4
  * since its vectors would claim what is gone from here, and delete it elsewhere.
  *
  * A row has one place, by its token, which is a hash, and takes it from whichever row had it. Of rows that are not here
- * nothing is known: the scrub finds those. 1.5 MiB.
+ * nothing is known: the scrub finds those. 1.5 MiB, unless there are fewer places.
  */
 export class MintedRows {
-  readonly #tags = new Uint32Array(places)
-  readonly #counters = new Float64Array(places)
+  readonly #tags: Uint32Array
+  readonly #counters: Float64Array
+
+  constructor(places = placesByDefault) {
+    this.#tags = new Uint32Array(places)
+    this.#counters = new Float64Array(places)
+  }
 
   /** 0 where it is not known. */
   last({ token }: ObjectKey): number {
-    const place = placeOf(token)
+    const place = this.#placeOf(token)
     return this.#tags[place] === tagOf(token) ? (this.#counters[place] ?? 0) : 0
   }
 
   note({ token }: ObjectKey, counter: number): void {
-    const place = placeOf(token)
+    const place = this.#placeOf(token)
     this.#tags[place] = tagOf(token)
     this.#counters[place] = counter
   }
-}
 
-function placeOf(token: Uint8Array): number {
-  return asBuffer(token).readUInt32LE(placeOffset) % places
+  #placeOf(token: Uint8Array): number {
+    return asBuffer(token).readUInt32LE(placeOffset) % this.#tags.length
+  }
 }
 
 function tagOf(token: Uint8Array): number {

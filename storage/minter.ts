@@ -1,6 +1,8 @@
 import { ByteReader, ByteWriter } from '../core/bytes.ts'
 import { DecodeError } from '../core/errors.ts'
 import type { RandomSource } from '../core/ports.ts'
+import type { ObjectKey } from './keys.ts'
+import { MintedRows } from './minted-rows.ts'
 import type { Versions } from './version.ts'
 import {
   type Actor,
@@ -34,10 +36,12 @@ export class Minter {
   #incarnation: Incarnation
   #counter = 0
   #ended: readonly Incarnation[]
+  readonly #minted: MintedRows
 
   /** `last`: what this node had written down of itself; null where there is nothing that can be read. */
-  constructor(random: RandomSource, last: Identity | null) {
+  constructor(random: RandomSource, last: Identity | null, minted = new MintedRows()) {
     this.#random = random
+    this.#minted = minted
     this.#ended = last === null ? [] : [...last.ended, last.incarnation]
     this.#incarnation = drawIncarnation(random)
   }
@@ -75,20 +79,25 @@ export class Minter {
    * counter minted there last: the row has turned into what it was before, and the actor has forgotten what came after.
    */
   mint(
+    key: ObjectKey,
     mintActor: Actor | null,
     rowContext: VersionVector,
-    seen: VersionVector,
-    lastMinted = 0
+    seen: VersionVector
   ): Dot {
     const counter = ++this.#counter
     if (mintActor !== null && isOfIncarnation(mintActor, this.#incarnation)) {
       const onRow = rowContext.get(mintActor)
-      const isCurrent = onRow !== undefined && onRow >= lastMinted
+      const isCurrent = onRow !== undefined && onRow >= this.#minted.last(key)
       if (isCurrent && (seen.get(mintActor) ?? 0) >= onRow) {
         return { actor: mintActor, counter }
       }
     }
     return { actor: makeActor(this.#incarnation, counter), counter }
+  }
+
+  /** The dot that was minted for the row is on it. One that no row was given stays unused. */
+  noteOnRow(key: ObjectKey, { counter }: Dot): void {
+    this.#minted.note(key, counter)
   }
 
   /** Whether a vector speaks of counters of this incarnation that this node does not remember to have used. */

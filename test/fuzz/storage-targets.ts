@@ -1,5 +1,6 @@
 import { equalBytes } from '../../core/bytes.ts'
 import { makeObjectKey, metaRowKey, parseObjectKey, valueRowKey } from '../../storage/keys.ts'
+import { MintedRows } from '../../storage/minted-rows.ts'
 import { decodeIdentity, encodeIdentity, Minter } from '../../storage/minter.ts'
 import { decodeForeignObject, decodeObject, encodeObject } from '../../storage/object-codec.ts'
 import { decodeRow, decodeSealed, encodeRow, encodeSealed } from '../../storage/row-codec.ts'
@@ -132,8 +133,8 @@ export function identityTarget(seed: string): FuzzTarget {
     const identity = attempt(() => decodeIdentity(input), 'decode error')
     if (!identity.ok) return 'refused'
     mustHold(equalBytes(encodeIdentity(identity.value), input), 'an identity has one encoding')
-    const minter = new Minter(random, identity.value)
-    const dot = minter.mint(null, emptyVector, emptyVector)
+    const minter = new Minter(random, identity.value, new MintedRows(1))
+    const dot = minter.mint(objectKey, null, emptyVector, emptyVector)
     mustHold(valueRowKey(objectKey, dot).length > 0, 'whoever reads an identity can mint')
     return 'accepted'
   }

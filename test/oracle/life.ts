@@ -19,6 +19,8 @@ export interface Faults {
   readonly crash?: boolean
   /** The first replica loses its row without noticing. */
   readonly forget?: boolean
+  /** The row of the first replica turns into what it was some time ago, without its noticing. */
+  readonly turnOld?: boolean
   /** A bit of what the first replica stores flips. */
   readonly damage?: boolean
   /** The last replica comes back with an old copy of its disk, taken while it ran. */
@@ -143,9 +145,10 @@ class Life {
 
   /** Whether the faults leave alone one of any two copies that were called durable. */
   get #keepsTwoCopies(): boolean {
-    const { crash, forget, damage, oldDisk, cleanOldDisk } = this.#faults
+    const { crash, forget, turnOld, damage, oldDisk, cleanOldDisk } = this.#faults
     if (crash === true && this.#durability === 'os') return false
-    return !((forget === true || damage === true) && (oldDisk === true || cleanOldDisk === true))
+    const firstForgets = forget === true || turnOld === true || damage === true
+    return !(firstForgets && (oldDisk === true || cleanOldDisk === true))
   }
 
   get #nodes(): readonly ReplicaNode[] {
@@ -270,7 +273,7 @@ class Life {
   }
 
   async #suffer(dice: number): Promise<void> {
-    const { crash, forget, damage, oldDisk, cleanOldDisk } = this.#faults
+    const { crash, forget, turnOld, damage, oldDisk, cleanOldDisk } = this.#faults
     const [first] = this.#replicas
     const last = this.#replicas.at(-1)
     if (first === undefined || last === undefined) return
@@ -283,6 +286,7 @@ class Life {
     else if (dice === 60 && cleanOldDisk === true) await last.restart()
     else if (dice === 61 && cleanOldDisk === true) await last.returnCleanDisk()
     else if (dice === 62) await this.#any(this.#nodes).restart()
+    else if (dice >= 58 && turnOld === true) await first.turnOld()
   }
 
   /** Null, and noted, where one dot turned out to stand for two payloads. */

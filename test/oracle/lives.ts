@@ -13,6 +13,8 @@ export const soundKinds: readonly Kind[] = (['siblings', 'lww'] as const).flatMa
   { name: `${mode}: lost and late messages, pauses, restarts`, mode },
   { name: `${mode}: old disks come back`, mode, faults: { oldDisk: true } },
   { name: `${mode}: a replica forgets its row`, mode, faults: { forget: true } },
+  { name: `${mode}: the row of a replica turns old`, mode, faults: { turnOld: true } },
+  { name: `${mode}: crashes, rows that turn old`, mode, faults: { crash: true, turnOld: true } },
   { name: `${mode}: what a replica stores is damaged`, mode, faults: { damage: true } },
   { name: `${mode}: crashes, old disks`, mode, faults: { crash: true, oldDisk: true } },
   { name: `${mode}: crashes, damage`, mode, faults: { crash: true, damage: true } },
@@ -42,6 +44,11 @@ export const brokenKinds: readonly Kind[] = [
   mutant('a crash takes the counter back', { afterCrash: 'rewind' }, {}),
   mutant('an unseen sibling keeps its actor', { epochs: 'unseen' }, {}),
   mutant('a foreign row keeps the actor of old', { epochs: 'foreign' }, {}),
+  mutant(
+    'a row that turned old keeps its actor',
+    { epochs: 'forgetful' },
+    { faults: { turnOld: true } }
+  ),
   mutant('an incarnation has one epoch', { epochs: 'single' }, {}),
   mutant('a writer is answered what the row knows', { answer: 'row' }, {}),
   mutant('contexts carry no time', { contextTime: 'dropped' }, { mode: 'lww' }),

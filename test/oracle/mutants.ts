@@ -1,3 +1,4 @@
+import { makeObjectKey } from '../../storage/keys.ts'
 import type { Minter } from '../../storage/minter.ts'
 import { type Actor, emptyVector, makeActor } from '../../storage/version-vector.ts'
 
@@ -11,7 +12,7 @@ export interface Rules {
   /** What a node does with its incarnation when it comes back from a crash. */
   readonly afterCrash: 'renew' | 'keep' | 'rewind'
   /** When the actor of a row goes on. */
-  readonly epochs: 'sound' | 'unseen' | 'foreign' | 'single'
+  readonly epochs: 'sound' | 'unseen' | 'foreign' | 'forgetful' | 'single'
   /** The context answered to a writer: what it has seen, or all that the row holds. */
   readonly answer: 'seen' | 'row'
   /** Whether the time of what a writer had seen comes back with its context. */
@@ -29,9 +30,11 @@ export const soundRules: Rules = {
   confirm: 'durable'
 }
 
+const otherKey = makeObjectKey(Buffer.alloc(8, 9), Buffer.from('bucket'), Buffer.from('other'))
+
 type Mint = (
   minter: Minter,
-  ...[actor, row, seen]: Parameters<Minter['mint']>
+  ...[key, actor, row, seen]: Parameters<Minter['mint']>
 ) => ReturnType<Minter['mint']>
 
 /** The minter that a coordinator is given, with its rule for new epochs broken where `epochs` says so. */
@@ -41,16 +44,27 @@ export function minterUnder(rules: Rules, minter: Minter, lastActor: Actor | nul
       return minter
     case 'unseen':
       // The writer need not have seen what the actor has on the row.
-      return mintingBy(minter, (sound, actor, row) => sound.mint(actor, row, row))
+      return mintingBy(minter, (sound, key, actor, row) => sound.mint(key, actor, row, row))
     case 'foreign':
-      // A row that came back from elsewhere goes on with the actor that this node used before it let the row go.
-      return mintingBy(minter, (sound, actor, row, seen) => {
+      // A row that came back from elsewhere goes on with the actor that this node used before it let the row go. What is
+      // remembered of the row would prevent it.
+      return mintingBy(minter, (sound, _key, actor, row, seen) => {
         const known = actor ?? lastActor
-        return sound.mint(known, known === null ? row : new Map([[known, 0], ...row]), seen)
+        return sound.mint(
+          otherKey,
+          known,
+          known === null ? row : new Map([[known, 0], ...row]),
+          seen
+        )
       })
+    case 'forgetful':
+      // Nothing is remembered of the row but what it says itself.
+      return mintingBy(minter, (sound, _key, actor, row, seen) =>
+        sound.mint(otherKey, actor, row, seen)
+      )
     case 'single':
-      return mintingBy(minter, (sound) => {
-        const { counter } = sound.mint(null, emptyVector, emptyVector)
+      return mintingBy(minter, (sound, key) => {
+        const { counter } = sound.mint(key, null, emptyVector, emptyVector)
         return { actor: makeActor(sound.incarnation, 1), counter }
       })
   }

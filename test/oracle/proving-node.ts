@@ -118,7 +118,7 @@ export class ProvingNode {
     const { store } = this.#session
     const rules = { mode: this.#life.mode, siblingsMax: 1000, nowMs: this.#life.nowMs() }
     return store.mutate(key, (row) => {
-      const made = coordinate(row, write, store.minter, rules)
+      const made = coordinate(key, row, write, store.minter, rules)
       return { next: made, result: made }
     }).result
   }

@@ -48,6 +48,7 @@ export class ReplicaNode {
   #session: Session
   #oldDisk: DiskImage | null = null
   #cleanDisk: DiskImage | null = null
+  #oldRow: Buffer | null = null
   #lastActor: Actor | null = null
   up = true
 
@@ -68,7 +69,7 @@ export class ReplicaNode {
     const { result, durable } = this.#session.store.mutate(key, (row) => {
       const held = row?.versions ?? []
       const lent = minterUnder(rules, minter, isOf(last, minter.incarnation) ? last : null)
-      const made = coordinate(row, write, lent, { mode, siblingsMax: 1000, nowMs })
+      const made = coordinate(key, row, write, lent, { mode, siblingsMax: 1000, nowMs })
       const shown = new Set([...seen, ...(write.coversAllHeld ? history.seenIn(held) : [])])
       const id = history.minted(made.version, new Set(shown))
       history.merged(held, [made.version], made.versions)
@@ -148,12 +149,12 @@ export class ReplicaNode {
     const image = disk.crash(random.below(disk.unsyncedBatches + 1))
     if (rules.afterCrash === 'renew') return this.#reopen(image)
     const { incarnation } = store.minter
-    const { counter } = store.minter.mint(null, emptyVector, emptyVector)
+    const { counter } = store.minter.mint(key, null, emptyVector, emptyVector)
     await this.#reopen(image, incarnation)
     const forgotten = rules.afterCrash === 'rewind' ? 1 + random.below(3) : 0
     const { minter } = this.#session.store
     for (let used = 0; used < counter - forgotten; used++)
-      minter.mint(null, emptyVector, emptyVector)
+      minter.mint(key, null, emptyVector, emptyVector)
   }
 
   async restart(): Promise<void> {
@@ -187,6 +188,15 @@ export class ReplicaNode {
   async forget(): Promise<void> {
     await this.settle()
     await this.#session.disk.tamper(key.row, () => null)
+  }
+
+  /** The row turns into what it was at the last call but one, and nobody notices; the first call only looks. */
+  async turnOld(): Promise<void> {
+    await this.settle()
+    const { disk } = this.#session
+    const old = this.#oldRow
+    this.#oldRow = disk.getSync(key.row) ?? null
+    if (old !== null) await disk.tamper(key.row, () => old)
   }
 
   /** A bit flips in the row, or in the values that are kept apart from it. */

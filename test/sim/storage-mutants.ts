@@ -88,7 +88,7 @@ export const storageMutants: readonly Mutant[] = [
     name: 'epoch-of-an-old-row',
     rule: 'An actor does not go on on a row that has forgotten what it minted there last.',
     situation: oldRows,
-    edits: [{ file: minter, find: 'onRow >= lastMinted', replace: 'onRow >= 0' }]
+    edits: [{ file: minter, find: 'onRow >= this.#minted.last(key)', replace: 'onRow >= 0' }]
   },
   {
     name: 'epoch-unseen',

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { coordinate } from '../../storage/coordinate.ts'
+import { makeObjectKey } from '../../storage/keys.ts'
+import { MintedRows } from '../../storage/minted-rows.ts'
 import { Minter } from '../../storage/minter.ts'
 import {
   type ConflictMode,
@@ -30,6 +32,7 @@ interface Event {
   readonly shown: number
 }
 
+const key = makeObjectKey(Buffer.alloc(8, 7), Buffer.from('bucket'), Buffer.from('key'))
 const replicas = [0, 1, 2]
 const kinds = ['put', 'put', 'put', 'large put', 'delete', 'sync', 'sync', 'forget'] as const
 
@@ -56,7 +59,7 @@ interface Replica {
 function unfold(mode: ConflictMode, seed: number, happened: readonly Event[]): CausalHistory {
   const random = seededRandom(seed)
   const nodes = replicas.map((): Replica => {
-    return { minter: new Minter(random, null), versions: [], mintActor: null }
+    return { minter: new Minter(random, null, new MintedRows(1)), versions: [], mintActor: null }
   })
   const states: Versions[] = [[]]
   const seen = new Map<string, Set<string>>()
@@ -82,6 +85,7 @@ function write(
 ): void {
   const isPlain = index % 2 === 0 || kind === 'delete'
   const made = coordinate(
+    key,
     node,
     {
       value: kind === 'delete' ? null : Buffer.alloc(kind === 'put' ? index : 4097 + index, index),

@@ -102,7 +102,7 @@ export function put(
 ): Mutation<Coordinated> {
   return store.mutate(key, (row) => {
     const rules = { mode: 'siblings', siblingsMax, nowMs: 1_000_000 } as const
-    const made = coordinate(row, write, store.minter, rules)
+    const made = coordinate(key, row, write, store.minter, rules)
     return { next: made, result: made }
   })
 }

@@ -203,7 +203,7 @@ describe('the actor of a row', () => {
     const { store } = await openStore(await memoryDatabase())
     const actors = Array.from({ length: 50 }, (_, i) => {
       if (i % 10 === 9) store.renewIncarnation('a test asks for it')
-      return store.minter.mint(null, emptyVector, emptyVector).actor
+      return store.minter.mint(key, null, emptyVector, emptyVector).actor
     })
     assert.equal(new Set(actors).size, 50)
   })
