@@ -142,11 +142,18 @@ export class KeyHistory {
     return false
   }
 
-  /** What is wrong with a read that was to be as new as a context that has seen these. */
-  judgeNewness(shown: readonly WriteId[], seen: Iterable<WriteId>): string[] {
+  /**
+   * What is wrong with a read that was to be as new as a context that has seen these. What all who had confirmed it have
+   * forgotten counts as gone, once the others are known to be equal.
+   */
+  judgeNewness(shown: readonly WriteId[], seen: Iterable<WriteId>, copiesLost: number): string[] {
     const known = this.closure(shown)
+    const mayBeLost = (write: WriteRecord) => copiesLost > 0 && mostReplicas(write) <= copiesLost
     const isThere = (write: WriteRecord) =>
-      write.kind === 'delete' || known.has(write.id) || this.#mayBeGone(write, shown)
+      write.kind === 'delete' ||
+      known.has(write.id) ||
+      mayBeLost(write) ||
+      this.#mayBeGone(write, shown)
     return [...seen]
       .flatMap((id) => this.#writes.get(id) ?? [])
       .filter((write) => !isThere(write))

@@ -151,5 +151,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     seed: 8519725,
     override: { durationMs: 30_000, calm: 2, rowCacheBytes: 16_384 },
     found: 'likewise'
+  },
+  {
+    seed: 8604586,
+    override: {},
+    found:
+      'of the check itself: a read was to know of a write that power failures had taken from both who had confirmed it'
   }
 ]

@@ -169,7 +169,7 @@ export class Workload {
       const observed = { node: node.id, invokedMs, shown, replicas: view.answered - view.hinted }
       const wrong = [
         ...history.judge(observed, replicasMax + copiesLost()),
-        ...history.judgeNewness(shown, before?.seen ?? [])
+        ...history.judgeNewness(shown, before?.seen ?? [], copiesLost())
       ]
       for (const detail of wrong) violation('read', `a read at ${node.id} ${detail}`, history)
       this.#checkResurrection(node, history, view, { invokedMs, isAnyAlone })
