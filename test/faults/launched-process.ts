@@ -1,6 +1,8 @@
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ServerProcess, type ServerSettings } from '../cluster/server-process.ts'
 
+const freezeMsMax = 10_000
 const lethal: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM']
 
 /**
@@ -34,6 +36,24 @@ export class LaunchedProcess extends ServerProcess {
   override signal(signal: NodeJS.Signals): void {
     if (lethal.includes(signal)) this.#wasTold = true
     super.signal(signal)
+  }
+
+  /** Stops it, until SIGCONT, at a moment at which none of its threads waits for the kernel. */
+  async freeze(): Promise<void> {
+    this.signal('SIGSTOP')
+    const deadline = performance.now() + freezeMsMax
+    while (!this.#isStopped()) {
+      if (performance.now() > deadline) throw new Error(`${this.id} does not stop`)
+      await sleep(1)
+    }
+  }
+
+  // The state is what follows the name of the thread, which is in brackets and may have any characters.
+  #isStopped(): boolean {
+    const threads = `/proc/${this.pid}/task`
+    return readdirSync(threads).every((thread) =>
+      /\) T [^)]*$/.test(readFileSync(`${threads}/${thread}/stat`, 'utf8'))
+    )
   }
 
   #launch(set: readonly string[]): void {

@@ -67,7 +67,10 @@ async function begin(
   return disks
 }
 
-/** Either the processes go with the power, or they meet a disk that fails, and must stop. */
+/**
+ * Either the processes go with the power, or they meet a disk that fails, and must stop. They stand still while it is cut:
+ * of an fdatasync that is under way at that moment the file system says that it has succeeded, which it has not.
+ */
 async function cutPower(
   arena: Arena,
   disks: ReadonlyMap<LaunchedProcess, PowerSwitch>,
@@ -75,6 +78,7 @@ async function cutPower(
   waits: boolean
 ): Promise<void> {
   for (const victim of victims) victim.mayEnd = true
+  await Promise.all(victims.map((victim) => victim.freeze()))
   await Promise.all(victims.map((victim) => disks.get(victim)?.off()))
   await Promise.all(
     victims.map((victim) => (waits ? noticed(arena, victim) : victim.end('SIGKILL')))
@@ -83,6 +87,7 @@ async function cutPower(
 }
 
 async function noticed(arena: Arena, victim: LaunchedProcess): Promise<void> {
+  victim.signal('SIGCONT')
   const impatience = setTimeout(() => victim.signal('SIGKILL'), noticeSeconds * 1000)
   const ending = await victim.ended
   clearTimeout(impatience)
