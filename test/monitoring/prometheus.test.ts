@@ -175,10 +175,15 @@ describe('a real Prometheus that watches a real cluster', { skip }, () => {
 
   it('keeps the number of series, whatever keys, clients and nonsense there are', async () => {
     const url = cluster.node(1).url
-    const count = async () => {
+    const series = async () => {
       const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n')
-      return lines.filter((line) => line !== '' && !line.startsWith('#')).length
+      return lines
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .map((line) => line.slice(0, line.lastIndexOf(' ')))
     }
+    // What a node estimates of its peers comes and goes with their exchanges, and a percentile with the requests of the
+    // last second.
+    const isLasting = (name: string) => !/^anneal_(repair|foreground_latency)_/.test(name)
     const visit = async (round: number) => {
       for (let i = 0; i < 50; i++) {
         const name = `${round}-${i}`
@@ -192,8 +197,13 @@ describe('a real Prometheus that watches a real cluster', { skip }, () => {
       }
     }
     await visit(0)
-    const before = await count()
+    const before = await series()
     await visit(1)
-    assert.equal(await count(), before)
+    const after = await series()
+    assert.deepEqual(after.filter(isLasting), before.filter(isLasting))
+    assert.deepEqual(
+      after.filter((name) => /bucket-|key-|agent|id-/.test(name)),
+      []
+    )
   })
 })
