@@ -21,6 +21,8 @@ export class DeliveryPace {
   #window = windowStart
   #inFlight = 0
   #bytesInFlight = 0
+  /** Sent since nothing was in flight. */
+  #burst = 0
   #failures = 0
   #refusedInRow = 0
   #resumeAtMs = 0
@@ -49,7 +51,14 @@ export class DeliveryPace {
     return this.#inFlight < this.window && this.#bytesInFlight < bytesInFlightMax
   }
 
+  /** As `hasRoom` where no more than so many go out together, and the next ones when all of these are back. */
+  hasRoomInBurst(max: number): boolean {
+    if (this.#inFlight === 0) return true
+    return this.#burst < Math.min(max, this.window) && this.hasRoom
+  }
+
   sent(bytes: number): void {
+    this.#burst = this.#inFlight === 0 ? 1 : this.#burst + 1
     this.#inFlight++
     this.#bytesInFlight += bytes
   }

@@ -56,6 +56,8 @@ export interface HintDeliveryCounters {
 /** What is going on for one target. */
 interface Course {
   readonly pace: DeliveryPace
+  /** Since when the visit has been at work without a rest. */
+  beganMs: number
   visit: Promise<void> | null
   /** Where the next visit begins, so that hints that are refused do not keep the others from their turn. */
   from: Buffer | null
@@ -75,8 +77,11 @@ interface Found {
 
 const expiryLookEveryMs = 30_000
 const sliceHints = 32
-/** For one target, while users are at work: those that meet them there are few. */
-const inFlightMaxWhenBusy = 8
+/**
+ * While users are at work this many go to a target at once, and the next ones only when all of these have landed: both
+ * sides write such a burst to disk in one batch each, where a trickle would have a sync for every few of them.
+ */
+const burstWhenBusy = 32
 /** Less than for exchanges: most of what counts as work here is waiting for the target. */
 const restPerWorkAtMost = 2
 
@@ -149,6 +154,7 @@ export class HintDelivery {
     if (known !== undefined) return known
     const course: Course = {
       pace: new DeliveryPace(),
+      beganMs: 0,
       visit: null,
       from: null,
       epoch: '',
@@ -185,17 +191,17 @@ export class HintDelivery {
   }
 
   async #visit(target: string, course: Course): Promise<void> {
-    const { hints, ringEpoch, clock, random, share } = this.#options
+    const { hints, ringEpoch, clock, random } = this.#options
     const epoch = ringEpoch()
     const isWhole = course.from === null
     const found: Found = { overdue: 0, stranded: 0, refused: 0 }
     course.expiryLookMs = clock.monotonic() + expiryLookEveryMs
-    let beganMs = clock.monotonic()
+    course.beganMs = clock.monotonic()
     do {
       const slice = await hints.walk(target, course.from, sliceHints)
       for (const hint of slice.hints) {
+        await this.#giveWay(course)
         await this.#handle(hint, course, found)
-        beganMs = await share.giveWay(beganMs, restPerWorkAtMost)
         if (this.#closed || course.pace.isPausing(clock.monotonic())) return this.#landed(course)
       }
       course.from = slice.next
@@ -205,6 +211,17 @@ export class HintDelivery {
     if (!isWhole) return
     course.overdue = found.overdue
     if (found.stranded === 0) course.epoch = epoch
+  }
+
+  /** Rests between the bursts, and not within one. */
+  async #giveWay(course: Course): Promise<void> {
+    const { share } = this.#options
+    const { pace } = course
+    if (share.isBusy) {
+      if (pace.inFlight > 0 && pace.hasRoomInBurst(burstWhenBusy)) return
+      await this.#landed(course)
+    }
+    course.beganMs = await share.giveWay(course.beganMs, restPerWorkAtMost)
   }
 
   async #handle(hint: Hint, course: Course, found: Found): Promise<void> {
@@ -234,10 +251,9 @@ export class HintDelivery {
     course: Course,
     found: Found
   ): Promise<void> {
-    const { budget, clock, random, send, share } = this.#options
+    const { budget, clock, random, send } = this.#options
     const { pace } = course
-    const hasRoom = () => pace.hasRoom && (pace.inFlight < inFlightMaxWhenBusy || !share.isBusy)
-    await this.#until(course, hasRoom)
+    await this.#until(course, () => pace.hasRoom)
     await budget(hint.bytes)
     if (this.#closed || pace.isPausing(clock.monotonic())) return
     pace.sent(hint.bytes)
