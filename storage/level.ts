@@ -4,6 +4,7 @@ import { Level } from 'level'
 import { AnnealError } from '../core/errors.ts'
 import { isDamage } from './damage.ts'
 import type { Database } from './database.ts'
+import { withSyncBarrier } from './sync-barrier.ts'
 
 export interface LevelOptions {
   readonly cacheBytes: number
@@ -32,7 +33,11 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
       maxOpenFiles: options.maxOpenTables + openFilesBesideTables
     })
     await level.open()
-    return withBarrier(adaptLevel(level), level)
+    const database = adaptLevel(level)
+    if (!isCompactable(level)) return database
+    // Compacting a range writes out what is in memory before it finds that the range is empty.
+    const flush = () => level.compactRange(belowAllKeys, belowAllKeys)
+    return withSyncBarrier({ database, writeBufferBytes: options.writeBufferBytes, flush })
   } catch (thrown) {
     throw explain(directory, thrown)
   }
@@ -110,25 +115,6 @@ interface Compactable {
 
 function isCompactable(level: object): level is Compactable {
   return 'compactRange' in level
-}
-
-/**
- * Syncing a batch syncs the log that it is in, and what was not synced before may lie in an older log, whose table is
- * still being written. So where there is such a thing, everything in memory is written to tables first, which are always
- * synced: compacting does that before it finds that a range is empty. It is the batch afterwards that would say if it
- * had failed.
- */
-function withBarrier(database: Database, level: object): Database {
-  let hasUnsynced = false
-  return {
-    ...database,
-    async batch(operations, { sync }) {
-      const flushes = sync && hasUnsynced && isCompactable(level)
-      hasUnsynced = !sync
-      if (flushes) await level.compactRange(belowAllKeys, belowAllKeys)
-      await database.batch(operations, { sync })
-    }
-  }
 }
 
 const belowAllKeys = Buffer.of(0)

@@ -51,24 +51,6 @@ describe('a LevelDB', () => {
     assert.deepEqual(database.getSync(key), Buffer.of(2))
   })
 
-  test('has all batches in synced tables before one that is synced, not only in its log', async (t) => {
-    const { directory, database } = await temporaryLevel(t, 4 * 1024 * 1024)
-    const rows = Array.from({ length: 100 }, (_, i) => Buffer.of(1, i))
-    for (const key of rows) {
-      await database.batch([{ type: 'put', key, value: key }], { sync: false })
-    }
-    await database.batch([{ type: 'put', key: Buffer.of(2), value: Buffer.of(2) }], { sync: true })
-    const left = await mkdtemp(join(tmpdir(), 'anneal-level-'))
-    t.after(() => rm(left, { recursive: true, force: true }))
-    await cp(directory, left, { recursive: true })
-    for (const name of await readdir(left)) {
-      if (name.endsWith('.log')) await truncate(join(left, name))
-    }
-    const after = await openLevel(left, options)
-    t.after(() => after.close())
-    assert.equal((await after.slice(Buffer.of(1), Buffer.of(2), 1000)).length, rows.length)
-  })
-
   test('that opens with a table which cannot be read is explained where somebody reads', async (t) => {
     const { directory, database } = await temporaryLevel(t, 64 * 1024)
     const value = Buffer.alloc(1000, 1)
