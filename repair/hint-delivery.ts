@@ -41,6 +41,8 @@ export interface HintDeliveryOptions {
   readonly budget: (bytes: number) => Promise<void>
   /** That of the node, for everything that repairs. */
   readonly share: WorkShare
+  /** What the governor leaves of the full rate: 1 is all of it. */
+  readonly rateLeft: () => number
   /** A hint went elsewhere: the target needs an exchange of the partition soon. */
   readonly onRangeMissed: (partition: number, target: string) => void
 }
@@ -82,8 +84,12 @@ const sliceHints = 32
  * sides write such a burst to disk in one batch each, where a trickle would have a sync for every few of them.
  */
 const burstWhenBusy = 32
-/** Less than for exchanges: most of what counts as work here is waiting for the target. */
+/**
+ * Less than for exchanges: most of what counts as work here is waiting for the target. Where the governor has slowed
+ * repair down it is more: hints are small, and their bytes would hardly ever meet its limit.
+ */
 const restPerWorkAtMost = 2
+const rateLeftMin = 1 / 64
 
 /**
  * Hands hints over: looks now and then who is back, and walks what waits for it in the order of tokens, in small slices,
@@ -215,13 +221,14 @@ export class HintDelivery {
 
   /** Rests between the bursts, and not within one. */
   async #giveWay(course: Course): Promise<void> {
-    const { share } = this.#options
+    const { share, rateLeft } = this.#options
     const { pace } = course
     if (share.isBusy) {
       if (pace.inFlight > 0 && pace.hasRoomInBurst(burstWhenBusy)) return
       await this.#landed(course)
     }
-    course.beganMs = await share.giveWay(course.beganMs, restPerWorkAtMost)
+    const restPerWork = restPerWorkAtMost / Math.max(rateLeft(), rateLeftMin)
+    course.beganMs = await share.giveWay(course.beganMs, restPerWork)
   }
 
   async #handle(hint: Hint, course: Course, found: Found): Promise<void> {

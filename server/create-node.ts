@@ -126,6 +126,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     onRangeMissed: (partition, target) => early.missed(partition, target),
     budget: (bytes) => pacer.pass(bytes, false),
     share,
+    rateLeft: () => pacer.rateLeft,
     parts: () => ({ cluster, peers, local })
   })
   storage.onAsideDamage((row, reason) => handoff.store.noteDamage(row, reason))

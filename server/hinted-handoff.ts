@@ -38,6 +38,8 @@ export interface HintedHandoffOptions {
   /** Resolves once so many bytes may be sent. */
   readonly budget: (bytes: number) => Promise<void>
   readonly share: WorkShare
+  /** What the governor leaves of the full rate: 1 is all of it. */
+  readonly rateLeft: () => number
   /** What is built later than the hints; nothing of it is asked for before `delivery` starts. */
   readonly parts: () => {
     readonly cluster: ClusterState

@@ -45,6 +45,11 @@ export class Pacer {
     return this.#governor.pace
   }
 
+  /** What is left of the full rate: 1 is all of it. */
+  get rateLeft(): number {
+    return this.#governor.pace.bytesPerSecond / this.#options.bytesPerSecondMax
+  }
+
   /** What the governor saw last. */
   get observation(): GovernorObservation {
     return this.#observation
@@ -78,13 +83,12 @@ export class Pacer {
   }
 
   #beat(): void {
-    const { observe, onChange, bytesPerSecondMax, bytesPerSecondMaxAcrossRegions } = this.#options
+    const { observe, onChange, bytesPerSecondMaxAcrossRegions } = this.#options
     const before = this.#governor.pace
     this.#observation = observe()
     const pace = this.#governor.step(this.#observation)
     this.#all.setRate(pace.bytesPerSecond)
-    const fraction = pace.bytesPerSecond / bytesPerSecondMax
-    this.#acrossRegions.setRate(bytesPerSecondMaxAcrossRegions * fraction)
+    this.#acrossRegions.setRate(bytesPerSecondMaxAcrossRegions * this.rateLeft)
     if (pace.state !== before.state) onChange(pace)
     this.start()
   }

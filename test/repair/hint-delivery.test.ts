@@ -40,6 +40,7 @@ class Bench {
   overlapping = 0
   held = false
   isBusy = false
+  rateLeft = 1
   answer: (sent: Sent) => DeliveryOutcome = () => acknowledged
   readonly hints: HintStore
   readonly delivery: HintDelivery
@@ -75,7 +76,8 @@ class Bench {
       },
       isHeldHere: () => this.held,
       budget: () => Promise.resolve(),
-      share: new WorkShare({ ...time, requestsPerSecond: () => (this.isBusy ? 100 : 0) }),
+      share: new WorkShare({ ...time, requestsPerSecond: () => (this.isBusy ? 1000 : 0) }),
+      rateLeft: () => this.rateLeft,
       onRangeMissed: (partition, target) => this.missed.push(`${target}/${partition}`)
     }
     this.delivery = new HintDelivery(options)
@@ -148,6 +150,26 @@ describe('hints are delivered', () => {
     await bench.time.runUntil(() => bench.inFlightMax > 32, 5000)
     assert.ok(bench.inFlightMax > 32, 'without users there are more')
     bench.delivery.close()
+  })
+
+  it('the slower, the less the governor leaves of the rate', async () => {
+    const tookMs: number[] = []
+    for (const rateLeft of [1, 1 / 4, 0]) {
+      const bench = await Bench.open()
+      bench.isBusy = true
+      bench.rateLeft = rateLeft
+      for (let i = 0; i < 1000; i++) bench.keep('n2', `key ${i}`)
+      bench.able.add('n2')
+      await bench.time.runUntil(() => bench.sent.length > 0, 5000)
+      const beganMs = bench.time.nowMs
+      await bench.time.runUntil(() => bench.left === 0, 60_000)
+      assert.equal(bench.left, 0)
+      tookMs.push(bench.time.nowMs - beganMs)
+      bench.delivery.close()
+    }
+    const [full = 0, quarter = 0, least = 0] = tookMs
+    assert.ok(quarter > 2 * full, `${quarter} ms, and ${full} ms at the full rate`)
+    assert.ok(least > quarter && least < 20 * full, `${least} ms where nothing is left`)
   })
 
   it('and stay where they have changed since they were sent', async () => {
