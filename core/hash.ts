@@ -28,6 +28,10 @@ function hasherOf(state: IHasher): Hasher {
 // Every update makes two views of its bytes, which take longer than hashing a short part does; so short parts are put
 // together first. The scratch space is never seen by anyone else: it is filled and hashed within one call.
 const scratch = new Uint8Array(1024)
+/** The first bytes of the scratch space, by how many: making a view takes as long as hashing a short part does. */
+const scratchViews: Uint8Array[] = Array.from({ length: scratch.length + 1 }, (_, length) =>
+  scratch.subarray(0, length)
+)
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
@@ -35,7 +39,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     scratch.set(part, length)
     length += part.length
   }
-  return scratch.subarray(0, length)
+  return scratchViews[length] ?? scratch
 }
 
 function lengthOf(parts: readonly Uint8Array[]): number {

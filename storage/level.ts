@@ -43,18 +43,19 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
   }
 }
 
-/** Anything of the abstract-level family as a Database. */
+/** Anything of the abstract-level family, opened with buffers for keys and values, as a Database. */
 export function adaptLevel(
   level: AbstractLevel<string | Buffer | Uint8Array, Buffer, Buffer>
 ): Database {
   return {
-    getSync: (key) => level.getSync(key, bufferEncodings),
+    // Without options it does not look up encodings, for each row again.
+    getSync: (key) => level.getSync(key) ?? undefined,
     async batch(operations, { sync }) {
       // Handed over one by one they take two thirds of the time of an array.
       const batch = level.batch()
       for (const operation of operations) {
-        if (operation.type === 'put') batch.put(operation.key, operation.value, bufferEncodings)
-        else batch.del(operation.key, bufferEncodings)
+        if (operation.type === 'put') batch.put(operation.key, operation.value)
+        else batch.del(operation.key)
       }
       await batch.write({ ...{ sync } })
     },

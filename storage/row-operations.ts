@@ -12,6 +12,8 @@ import { type Actor, compareDots } from './version-vector.ts'
 export interface NewRow {
   readonly versions: Versions
   readonly mintActor: Actor | null
+  /** `encodeObject(versions, 'row')`, where it is at hand. */
+  readonly objectBytes?: Buffer | null
 }
 
 /** What a row is before a mutation, 'damaged' where nobody knows. */
@@ -24,7 +26,7 @@ export function makeRow(next: NewRow): Row | null {
     versions: next.versions,
     mintActor: next.mintActor,
     objectHash: hashObject(next.versions),
-    objectBytes: encodeObject(next.versions, 'row')
+    objectBytes: next.objectBytes ?? encodeObject(next.versions, 'row')
   }
 }
 

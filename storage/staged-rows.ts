@@ -108,7 +108,11 @@ export class StagedRows<T extends { readonly rowKey: Buffer }> {
 
   /** The newest batch that writes the row. */
   #batchOf(id: string): StagedBatch<T> | undefined {
-    return this.#batches.findLast(({ rows }) => rows.has(id))
+    for (let i = this.#batches.length - 1; i >= 0; i--) {
+      const batch = this.#batches[i]
+      if (batch?.rows.has(id)) return batch
+    }
+    return undefined
   }
 
   #stagedIn(range: RowRange): Map<string, Buffer> {
