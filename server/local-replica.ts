@@ -77,13 +77,14 @@ export class LocalReplica {
    *
    * Errors: throws or rejects with `overloaded`, or what the store has failed with.
    */
-  receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
-    const { store, reception } = this.#options
-    this.#options.beforeWrite()
-    if (store.minter.hasForgotten(arriving)) {
-      store.renewIncarnation('a peer holds a dot of this node that it does not remember')
-    }
-    return reception.receive(key, arriving, sender)
+  receive(
+    key: ObjectKey,
+    arriving: Versions,
+    sender: string | null,
+    bytes: Uint8Array | null = null
+  ): Promise<ReceiveOutcome> {
+    this.#noteArrival(arriving)
+    return this.#options.reception.receive(key, arriving, sender, bytes)
   }
 
   /** As `receive`, telling how it ended instead of throwing. */
@@ -104,7 +105,7 @@ export class LocalReplica {
 
   /** As `receive`, from the bytes of a peer. Errors: also DecodeError for bytes that are no object. */
   receiveBytes(key: ObjectKey, object: Uint8Array, sender: string): Promise<ReceiveOutcome> {
-    return this.receive(key, decodeForeignObject(object), sender)
+    return this.receive(key, decodeForeignObject(object), sender, object)
   }
 
   /** As `receiveBytes`, answering as soon as the object is staged: see `Reception.take`. */
@@ -113,13 +114,17 @@ export class LocalReplica {
     object: Uint8Array,
     sender: string
   ): ReceiveOutcome | Promise<ReceiveOutcome> {
-    const { store, reception } = this.#options
     const arriving = decodeForeignObject(object)
-    this.#options.beforeWrite()
+    this.#noteArrival(arriving)
+    return this.#options.reception.take(key, arriving, sender, object)
+  }
+
+  #noteArrival(arriving: Versions): void {
+    const { store, beforeWrite } = this.#options
+    beforeWrite()
     if (store.minter.hasForgotten(arriving)) {
       store.renewIncarnation('a peer holds a dot of this node that it does not remember')
     }
-    return reception.take(key, arriving, sender)
   }
 
   /** The receiver of an object answered with the dots of versions of it that all others had done away with. */

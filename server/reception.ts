@@ -1,3 +1,4 @@
+import { asBuffer } from '../core/bytes.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import { noBytes } from '../proto/wire-format.ts'
 import {
@@ -14,6 +15,7 @@ import type { Watermarks } from '../repair/watermarks.ts'
 import { partitionOf } from '../ring/token.ts'
 import type { AsideChange } from '../storage/aside-rows.ts'
 import type { ObjectKey } from '../storage/keys.ts'
+import { isKeptApart } from '../storage/object-codec.ts'
 import type { QuarantineStore } from '../storage/quarantine-store.ts'
 import type { Row } from '../storage/row-codec.ts'
 import { DamagedRowError, type Mutation, type NewRow, type Store } from '../storage/store.ts'
@@ -74,13 +76,18 @@ export class Reception {
 
   /**
    * Resolves once what was taken or set aside is durable, and at once where the object was refused. `sender` is the node
-   * that holds the object; null where it is nobody's any more.
+   * that holds the object; null where it is nobody's any more. `bytes` are those that the object came in, if any.
    *
    * Errors: throws or rejects with `overloaded`, or what the store has failed with.
    */
-  receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
+  receive(
+    key: ObjectKey,
+    arriving: Versions,
+    sender: string | null,
+    bytes: Uint8Array | null = null
+  ): Promise<ReceiveOutcome> {
     const watermark = this.#watermarkOf(key)
-    const { result, durable } = this.#merge(key, arriving, watermark)
+    const { result, durable } = this.#merge(key, { versions: arriving, bytes }, watermark)
     if (result.kind === 'take') return durable.then(isTaken)
     return this.#consult(key, arriving, sender, result.suspects, watermark)
   }
@@ -92,10 +99,11 @@ export class Reception {
   take(
     key: ObjectKey,
     arriving: Versions,
-    sender: string
+    sender: string,
+    bytes: Uint8Array | null = null
   ): ReceiveOutcome | Promise<ReceiveOutcome> {
     const watermark = this.#watermarkOf(key)
-    const { result, durable } = this.#merge(key, arriving, watermark)
+    const { result, durable } = this.#merge(key, { versions: arriving, bytes }, watermark)
     if (result.kind !== 'take') {
       return this.#consult(key, arriving, sender, result.suspects, watermark)
     }
@@ -195,7 +203,8 @@ export class Reception {
       watermark = this.#watermarkOf(key)
       // What somebody held when he answered may have been overwritten and proven gone since the watermark was another.
       const conclusions = isCurrent ? answers : noConclusions
-      const { result, durable } = this.#merge(key, arriving, watermark, conclusions, sender)
+      const arrived = { versions: arriving, bytes: null }
+      const { result, durable } = this.#merge(key, arrived, watermark, conclusions, sender)
       if (result.kind === 'refuse') return this.#refuse(result.isFull ? full : undecided)
       if (result.kind === 'consult') suspects = result.suspects
       else {
@@ -222,7 +231,7 @@ export class Reception {
   /** One mutation: judges by what is held now, and merges what may be taken. */
   #merge(
     key: ObjectKey,
-    arriving: Versions,
+    arriving: Arriving,
     watermark: WatermarkVector,
     conclusions: Conclusions = noConclusions,
     sender: string | null = null
@@ -232,7 +241,7 @@ export class Reception {
     const nowMs = watermark.size === 0 ? 0 : clock.now()
     const change = (current: Row | null): { next: NewRow | null; result: Judged } => {
       const held = current?.versions ?? []
-      const judged = judgeArrival(held, arriving, { mode, watermark, nowMs }, conclusions)
+      const judged = judgeArrival(held, arriving.versions, { mode, watermark, nowMs }, conclusions)
       if (judged.kind !== 'take') return { next: null, result: judged }
       if (!this.#fits(key, judged.quarantined)) {
         return {
@@ -242,7 +251,9 @@ export class Reception {
       }
       const versions = merge(held, judged.versions, mode)
       if (current !== null && sameVersions(versions, held)) return { next: null, result: judged }
-      return { next: { versions, mintActor: current?.mintActor ?? null }, result: judged }
+      const objectBytes = bytesOf(versions, arriving)
+      const mintActor = current?.mintActor ?? null
+      return { next: { versions, mintActor, objectBytes }, result: judged }
     }
     if (conclusions.size === 0) return store.mutate(key, change)
     return store.mutate(key, change, ({ result }) =>
@@ -276,6 +287,19 @@ export class Reception {
     const { watermarks, partitions } = this.#options
     return watermarks.vector(partitionOf(key.token, partitions))
   }
+}
+
+interface Arriving {
+  readonly versions: Versions
+  /** `encodeObject(versions, 'whole')`; null where they are not at hand. */
+  readonly bytes: Uint8Array | null
+}
+
+/** What arrived is all that is held from now on, nearly always: then its bytes are those of the row. */
+function bytesOf(versions: Versions, { versions: arriving, bytes }: Arriving): Buffer | null {
+  if (bytes === null || versions.length !== arriving.length) return null
+  const isSame = versions.every((version, i) => version === arriving[i] && !isKeptApart(version))
+  return isSame ? asBuffer(bytes) : null
 }
 
 type Judged = Arrival & { readonly isFull?: boolean }

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { inlineValueBytesMax } from '../../core/limits.ts'
 import { Collection } from '../../repair/collection.ts'
 import { makePair } from '../../repair/pair-proofs.ts'
 import { ended, type ReportTable } from '../../repair/report-table.ts'
+import { decodeObject, encodeObject } from '../../storage/object-codec.ts'
+import type { Row } from '../../storage/row-codec.ts'
 import type { Versions } from '../../storage/version.ts'
 import { incarnationOf } from '../../storage/version-vector.ts'
+import { causalHistories, statesOf } from '../storage/causal-history.ts'
 import { keyOf, memoryDatabase, openStore, put, valuesOf, writeOf } from '../storage/open-store.ts'
 import { type OpenedReplica, openReplica } from './open-replica.ts'
 
@@ -96,6 +101,36 @@ describe('a version that comes up again', () => {
     )
     assert.deepEqual(valuesOf(replica.store, key), ['sibling'])
     assert.equal(replica.quarantine.count, 1)
+  })
+})
+
+describe('the row of an object that arrives in bytes', () => {
+  const rowOf = async (objects: readonly Versions[], inBytes: boolean): Promise<Row | null> => {
+    const { reception, store, settle } = await openReplica(await memoryDatabase())
+    for (const versions of objects) {
+      const bytes = inBytes ? encodeObject(versions, 'whole') : null
+      await reception.receive(key, bytes === null ? versions : decodeObject(bytes), 'n2', bytes)
+    }
+    await settle()
+    return store.read(key)
+  }
+
+  test('is the one that its versions give, whatever was held before', async () => {
+    const arrivals = fc.tuple(causalHistories('siblings'), fc.nat(), fc.nat())
+    const law = fc.asyncProperty(arrivals, async ([history, one, other]) => {
+      const objects = statesOf(history, [one, other]).filter((object) => object.length > 0)
+      const row = await rowOf(objects, true)
+      assert.deepEqual(row, await rowOf(objects, false))
+      if (row !== null) assert.deepEqual(row.objectBytes, encodeObject(row.versions, 'row'))
+    })
+    await fc.assert(law, { numRuns: 200 })
+  })
+
+  test('keeps a large value apart', async () => {
+    const versions = await writtenElsewhere('v'.repeat(inlineValueBytesMax + 1), 'small')
+    const row = await rowOf([versions], true)
+    assert.deepEqual(row, await rowOf([versions], false))
+    assert.ok(row !== null && row.objectBytes.length < inlineValueBytesMax)
   })
 })
 

@@ -18,9 +18,9 @@ export interface ArrivalCheckOptions {
 export function watchArrivals(node: Node, options: ArrivalCheckOptions): void {
   const { reception } = node.arriving
   const receive = reception.receive.bind(reception)
-  reception.receive = (key, arriving, sender) => {
+  reception.receive = (key, arriving, sender, bytes) => {
     const before = options.tampered()
-    const outcome = receive(key, arriving, sender)
+    const outcome = receive(key, arriving, sender, bytes)
     const atOnce = heldBy(node, key)
     void outcome.then(
       ({ kind }) => {
