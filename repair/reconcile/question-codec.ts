@@ -28,7 +28,7 @@ import {
   readRef,
   readRows,
   readWanted,
-  totalRowBytes,
+  roomForRows,
   writeFacts,
   writeOffers,
   writeOpenPartitions,
@@ -52,7 +52,7 @@ const kinds: readonly QuestionKind[] = [
 
 /** kind | facts | wanted facts | what the question is about. */
 export function encodeQuestion(question: Question, envelope: Envelope): Buffer {
-  const rowBytes = question.kind === 'exchange' ? totalRowBytes(question.rows) * 2 : 0
+  const rowBytes = question.kind === 'exchange' ? roomForRows(question.rows) : 0
   const writer = new ByteWriter(512 + rowBytes)
   writer.uint8(kinds.indexOf(question.kind))
   writeFacts(writer, envelope.facts)

@@ -29,7 +29,7 @@ import {
   readPartitions,
   readRows,
   readWanted,
-  totalRowBytes,
+  roomForRows,
   writeDelta,
   writeFacts,
   writeKeyDigest,
@@ -56,7 +56,7 @@ const noBytes = Buffer.alloc(0)
 /** kind | facts | wanted facts | the answer. */
 export function encodeReply(reply: Reply, envelope: Envelope): Buffer {
   const hasRows = reply.kind === 'exchanged' || reply.kind === 'pulled'
-  const writer = new ByteWriter(512 + (hasRows ? totalRowBytes(reply.rows) * 2 : 0))
+  const writer = new ByteWriter(512 + (hasRows ? roomForRows(reply.rows) : 0))
   writer.uint8(kinds.indexOf(reply.kind))
   writeFacts(writer, envelope.facts)
   writeWanted(writer, envelope.wanted)

@@ -164,6 +164,14 @@ export function totalRowBytes(rows: readonly ShippedRow[]): number {
   return total
 }
 
+/** Bytes that the rows take in a message, with the three lengths of each, or a few more. */
+export function roomForRows(rows: readonly ShippedRow[]): number {
+  return totalRowBytes(rows) + rows.length * rowLengthsBytesMax
+}
+
+// Three varints of lengths below 2^28.
+const rowLengthsBytesMax = 12
+
 export function writeRows(writer: ByteWriter, rows: readonly ShippedRow[]): void {
   writer.varint(rows.length)
   for (const { key, object } of rows) {

@@ -86,10 +86,13 @@ export class NodeRangeSide implements RangeSide {
     const rows: ShippedRow[] = []
     let bytes = 0
     let from = request.from ?? range.from
+    // No more than probably still go along: what is read beyond that is read again for the next request.
+    let limit = sliceRowsMax
     // The peer names the place to go on at, and must not be able to name one of another partition.
     if (compareBytes(from, range.from) < 0) from = range.from
     while (compareBytes(from, range.to) < 0) {
-      const found = await store.walk({ from, to: range.to }, sliceRowsMax)
+      const found = await store.walk({ from, to: range.to }, Math.min(limit, sliceRowsMax))
+      const before = { rows: rows.length, bytes }
       for (const walked of found.rows) {
         const row = this.#present(partition, walked, absence)
         if (row === null) continue
@@ -99,6 +102,8 @@ export class NodeRangeSide implements RangeSide {
       }
       if (found.next === null) break
       from = found.next
+      const bytesEach = (bytes - before.bytes) / (rows.length - before.rows)
+      limit = bytesEach > 0 ? Math.ceil((bytesMax - bytes) / bytesEach) + 1 : sliceRowsMax
     }
     return { rows, next: null }
   }
