@@ -1,4 +1,3 @@
-import { asBuffer } from '../core/bytes.ts'
 import type { ObjectKey } from './keys.ts'
 
 const placesByDefault = 1 << 17
@@ -35,10 +34,17 @@ export class MintedRows {
   }
 
   #placeOf(token: Uint8Array): number {
-    return asBuffer(token).readUInt32LE(placeOffset) % this.#tags.length
+    return uint32At(token, placeOffset) % this.#tags.length
   }
 }
 
 function tagOf(token: Uint8Array): number {
-  return asBuffer(token).readUInt32LE(tagOffset)
+  return uint32At(token, tagOffset)
+}
+
+// Byte by byte, since V8 moves the bytes of a fresh digest out of its heap before anybody gets another view of them.
+function uint32At(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
+  const high = (bytes[at + 2] ?? 0) | ((bytes[at + 3] ?? 0) << 8)
+  return ((high << 16) | low) >>> 0
 }
