@@ -250,12 +250,12 @@ export const configSchema = Type.Object(
       {
         cacheBytes: byteSize(
           { minimum: 0, maximum: tebi },
-          32 * mebi,
+          8 * mebi,
           'Block cache of the database.'
         ),
         rowCacheBytes: byteSize(
           { minimum: 0, maximum: 16 * gibi },
-          32 * mebi,
+          64 * mebi,
           'Rows that were read or written lately, which are kept beside the block cache; 0: none.'
         ),
         writeBufferBytes: byteSize(
