@@ -315,9 +315,10 @@ export const repairMutants: readonly Mutant[] = [
     edits: [
       {
         file: reception,
-        find: `    const { result, durable } = this.#merge(key, arriving, watermark)
+        find: `    const { result, durable } = this.#merge(key, { versions: arriving, bytes }, watermark)
     if (result.kind !== 'take') {`,
-        replace: `    const { result, durable } = this.#merge(key, arriving, watermark, noConclusions, 'repair')
+        replace: `    const arrived = { versions: arriving, bytes }
+    const { result, durable } = this.#merge(key, arrived, watermark, noConclusions, 'repair')
     if (result.kind !== 'take') {`
       },
       {

@@ -25,15 +25,26 @@ export const storageMutants: readonly Mutant[] = [
       },
       {
         file: reception,
-        find: `  receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
+        find: `  receive(
+    key: ObjectKey,
+    arriving: Versions,
+    sender: string | null,
+    bytes: Uint8Array | null = null
+  ): Promise<ReceiveOutcome> {
     const watermark = this.#watermarkOf(key)
-    const { result, durable } = this.#merge(key, arriving, watermark)`,
-        replace: `  async receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
+    const { result, durable } = this.#merge(key, { versions: arriving, bytes }, watermark)`,
+        replace: `  async receive(
+    key: ObjectKey,
+    arriving: Versions,
+    sender: string | null,
+    bytes: Uint8Array | null = null
+  ): Promise<ReceiveOutcome> {
     const watermark = this.#watermarkOf(key)
     const { store } = this.#options
     const { row: before } = store.mutate(key, () => ({ next: null, result: null }))
     await store.pause()
-    const { result, durable } = this.#merge(key, arriving, watermark, noConclusions, null, before)`
+    const arrived = { versions: arriving, bytes }
+    const { result, durable } = this.#merge(key, arrived, watermark, noConclusions, null, before)`
       },
       {
         file: reception,
