@@ -49,7 +49,7 @@ export function adaptLevel(
 ): Database {
   return {
     // Without options it does not look up encodings, for each row again.
-    getSync: (key) => level.getSync(key) ?? undefined,
+    getSync: (key) => level.getSync(key),
     async batch(operations, { sync }) {
       // Handed over one by one they take two thirds of the time of an array.
       const batch = level.batch()
