@@ -77,14 +77,9 @@ export class LocalReplica {
    *
    * Errors: throws or rejects with `overloaded`, or what the store has failed with.
    */
-  receive(
-    key: ObjectKey,
-    arriving: Versions,
-    sender: string | null,
-    bytes: Uint8Array | null = null
-  ): Promise<ReceiveOutcome> {
+  receive(key: ObjectKey, arriving: Versions, sender: string | null): Promise<ReceiveOutcome> {
     this.#noteArrival(arriving)
-    return this.#options.reception.receive(key, arriving, sender, bytes)
+    return this.#options.reception.receive(key, arriving, sender)
   }
 
   /** As `receive`, telling how it ended instead of throwing. */
@@ -105,7 +100,9 @@ export class LocalReplica {
 
   /** As `receive`, from the bytes of a peer. Errors: also DecodeError for bytes that are no object. */
   receiveBytes(key: ObjectKey, object: Uint8Array, sender: string): Promise<ReceiveOutcome> {
-    return this.receive(key, decodeForeignObject(object), sender, object)
+    const arriving = decodeForeignObject(object)
+    this.#noteArrival(arriving)
+    return this.#options.reception.receive(key, arriving, sender, object)
   }
 
   /** As `receiveBytes`, answering as soon as the object is staged: see `Reception.take`. */

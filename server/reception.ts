@@ -100,7 +100,7 @@ export class Reception {
     key: ObjectKey,
     arriving: Versions,
     sender: string,
-    bytes: Uint8Array | null = null
+    bytes: Uint8Array
   ): ReceiveOutcome | Promise<ReceiveOutcome> {
     const watermark = this.#watermarkOf(key)
     const { result, durable } = this.#merge(key, { versions: arriving, bytes }, watermark)

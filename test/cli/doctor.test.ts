@@ -202,9 +202,9 @@ test('skewed clocks: a few seconds are a warning, an hour is a failure, and who 
   assert.equal(hour.outcome, 'fail')
   assert.match(hour.finding, /n2 is 3[56][0-9]{2}\.[0-9] s or more ahead of n1/)
   assert.match(hour.advice, /chrony/)
-  const behind = (await examine(t, [sound, ahead(-20_000)]))('clocks')
+  const behind = (await examine(t, [sound, ahead(-19_000)]))('clocks')
   assert.equal(behind.outcome, 'warn')
-  assert.match(behind.finding, /n1 is (1[0-9]\.[0-9]|20\.0) s or more ahead of n2/)
+  assert.match(behind.finding, /n1 is 1[0-9]\.[0-9] s or more ahead of n2/)
 })
 
 test('mixed versions are a warning that names them', async (t) => {
