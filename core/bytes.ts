@@ -35,6 +35,16 @@ export function decodeText(bytes: Buffer): string {
   return text
 }
 
+/** The room that a writer makes for a varint, which takes no more than that. */
+export const varintRoom = 8
+
+/** Bytes that a varint takes: an unsigned integer below 2^53. */
+export function varintLength(value: number): number {
+  let length = 1
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) length++
+  return length
+}
+
 const initialCapacity = 256
 
 /**
@@ -79,7 +89,7 @@ export class ByteWriter {
 
   /** An unsigned integer below 2^53. */
   varint(value: number): this {
-    this.#grow(8)
+    this.#grow(varintRoom)
     let rest = value
     while (rest > 0x7fffffff) {
       this.#buffer[this.#length++] = (rest % 128) | 0x80

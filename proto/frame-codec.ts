@@ -1,4 +1,4 @@
-import { ByteWriter } from '../core/bytes.ts'
+import { ByteWriter, varintRoom } from '../core/bytes.ts'
 import { DecodeError, type ErrorCode, errorStatus } from '../core/errors.ts'
 import { decodeColdBody, encodeColdBody } from './cold-codec.ts'
 import type {
@@ -23,10 +23,14 @@ import {
 import { RecurringString } from './recurring-string.ts'
 import {
   FieldReader,
+  lengthOfBytes,
+  lengthOfMessage,
+  lengthOfUint,
   noBytes,
   writeBool,
   writeBytes,
   writeMessage,
+  writeMessageHead,
   writeString,
   writeUint
 } from './wire-format.ts'
@@ -70,6 +74,8 @@ const kindOfField = new Map<number, Kind>()
 for (const [kind, field] of Object.entries(bodyField)) kindOfField.set(field, kind as Kind)
 
 const framesField = 1
+const idField = 1
+const epochField = 2
 
 // A write goes to several replicas with one and the same body, one right after the other. Bodies are immutable.
 let lastBody: Request | Response | null = null
@@ -77,24 +83,44 @@ let lastBodyBytes: Uint8Array = noBytes
 
 const epochs = new RecurringString()
 
-/** The bytes of one frame, as `encodeLinkMessage` wants them. */
-export function encodeFrame(frame: Frame): Buffer {
-  const body = frame.body === lastBody ? lastBodyBytes : encodeBody(frame.body)
-  lastBody = frame.body
-  lastBodyBytes = body
-  const writer = new ByteWriter(48 + body.length)
-  writeUint(writer, 1, frame.id)
-  epochs.write(writer, 2, frame.epoch)
-  writeMessage(writer, bodyField[frame.body.kind], body)
-  return writer.finish()
+/**
+ * A frame whose body is bytes already. All frames of one body share them: what waits for several replicas is held once,
+ * and put together with the rest of its frame only in the message that goes out.
+ */
+export interface EncodedFrame {
+  readonly id: number
+  readonly epoch: Uint8Array
+  readonly field: number
+  readonly body: Uint8Array
+  /** Bytes of the whole frame. */
+  readonly bytes: number
+}
+
+export function encodeFrame({ id, epoch, body }: Frame): EncodedFrame {
+  if (body !== lastBody) {
+    lastBodyBytes = encodeBody(body)
+    lastBody = body
+  }
+  const field = bodyField[body.kind]
+  const epochBytes = epochs.bytesOf(epoch)
+  const bytes =
+    lengthOfUint(idField, id) +
+    lengthOfBytes(epochField, epochBytes) +
+    lengthOfMessage(field, lastBodyBytes.length)
+  return { id, epoch: epochBytes, field, body: lastBodyBytes, bytes }
 }
 
 /** Frames gathered into one message of the stream. */
-export function encodeLinkMessage(frames: readonly Buffer[]): Buffer {
-  let capacity = 0
-  for (const frame of frames) capacity += frame.length + 8
-  const writer = new ByteWriter(capacity)
-  for (const frame of frames) writeMessage(writer, framesField, frame)
+export function encodeLinkMessage(frames: readonly EncodedFrame[]): Buffer {
+  let length = 0
+  for (const { bytes } of frames) length += lengthOfMessage(framesField, bytes)
+  const writer = new ByteWriter(length + varintRoom)
+  for (const { id, epoch, field, body, bytes } of frames) {
+    writeMessageHead(writer, framesField, bytes)
+    writeUint(writer, idField, id)
+    writeBytes(writer, epochField, epoch)
+    writeMessage(writer, field, body)
+  }
   return writer.finish()
 }
 
@@ -114,8 +140,8 @@ function decodeFrame(bytes: Uint8Array): Frame {
   let epoch = ''
   let body: Request | Response | null = null
   for (let field = fields.next(); field !== 0; field = fields.next()) {
-    if (field === 1) id = fields.uint()
-    else if (field === 2) epoch = epochs.read(fields)
+    if (field === idField) id = fields.uint()
+    else if (field === epochField) epoch = epochs.read(fields)
     else {
       const kind = kindOfField.get(field)
       if (kind !== undefined) body = decodeBody(kind, fields.bytes())

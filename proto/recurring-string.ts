@@ -1,5 +1,5 @@
-import { type ByteWriter, decodeText, equalBytes } from '../core/bytes.ts'
-import { type FieldReader, noBytes, writeBytes } from './wire-format.ts'
+import { decodeText, equalBytes } from '../core/bytes.ts'
+import { type FieldReader, noBytes } from './wire-format.ts'
 
 /**
  * A string field that nearly always says what it said the last time, as the epoch of the ring does in every frame: it is
@@ -11,13 +11,13 @@ export class RecurringString {
   #read = ''
   #readBytes: Uint8Array = noBytes
 
-  /** The same bytes as `writeString`. */
-  write(writer: ByteWriter, field: number, value: string): void {
+  /** The string as UTF-8. */
+  bytesOf(value: string): Uint8Array {
     if (value !== this.#written) {
       this.#writtenBytes = Buffer.from(value)
       this.#written = value
     }
-    writeBytes(writer, field, this.#writtenBytes)
+    return this.#writtenBytes
   }
 
   /** As `FieldReader.string`. Errors: DecodeError where the field is no string, or not UTF-8. */

@@ -1,4 +1,4 @@
-import { ByteReader, type ByteWriter } from '../core/bytes.ts'
+import { ByteReader, type ByteWriter, varintLength } from '../core/bytes.ts'
 import { DecodeError } from '../core/errors.ts'
 
 /**
@@ -26,9 +26,30 @@ export function writeString(writer: ByteWriter, field: number, value: string): v
   if (value !== '') writer.varint((field << 3) | lengthDelimitedType).string(value)
 }
 
+/** Bytes that `writeUint` writes. */
+export function lengthOfUint(field: number, value: number): number {
+  return value === 0 ? 0 : varintLength(field << 3) + varintLength(value)
+}
+
+/** Bytes that `writeBytes` writes. */
+export function lengthOfBytes(field: number, value: Uint8Array): number {
+  return value.length === 0 ? 0 : lengthOfMessage(field, value.length)
+}
+
+/** Bytes that `writeMessage` writes for a message of so many bytes. */
+export function lengthOfMessage(field: number, bytes: number): number {
+  return varintLength(field << 3) + varintLength(bytes) + bytes
+}
+
 /** A submessage is written even where it is empty: its presence says something. */
 export function writeMessage(writer: ByteWriter, field: number, message: Uint8Array): void {
-  writer.varint((field << 3) | lengthDelimitedType).lengthPrefixed(message)
+  writeMessageHead(writer, field, message.length)
+  writer.bytes(message)
+}
+
+/** What stands before the bytes of a submessage. */
+export function writeMessageHead(writer: ByteWriter, field: number, bytes: number): void {
+  writer.varint((field << 3) | lengthDelimitedType).varint(bytes)
 }
 
 /** The next field of a message. Values of unknown fields are read over, so that newer peers may say more. */

@@ -1,6 +1,6 @@
 import { batchBytesMax } from '../../core/limits.ts'
 import type { Connection, Timers } from '../../core/ports.ts'
-import { encodeLinkMessage } from '../../proto/frame-codec.ts'
+import { type EncodedFrame, encodeLinkMessage } from '../../proto/frame-codec.ts'
 
 /**
  * Gathers the frames of one turn of the event loop into one message: the cost of a message is many times that of a
@@ -9,7 +9,7 @@ import { encodeLinkMessage } from '../../proto/frame-codec.ts'
 export class FrameSender {
   readonly #connection: Connection
   readonly #timers: Timers
-  #frames: Buffer[] = []
+  #frames: EncodedFrame[] = []
   #bytes = 0
   #scheduled = false
   #full = false
@@ -24,9 +24,9 @@ export class FrameSender {
     return this.#full ? this.#bytes : 0
   }
 
-  send(frame: Buffer): void {
+  send(frame: EncodedFrame): void {
     this.#frames.push(frame)
-    this.#bytes += frame.length
+    this.#bytes += frame.bytes
     if (this.#full) return
     if (this.#bytes >= batchBytesMax) this.#flush()
     else if (!this.#scheduled) {
@@ -50,8 +50,8 @@ export class FrameSender {
       let to = from
       let bytes = 0
       for (let frame = this.#frames[to]; frame !== undefined; frame = this.#frames[to]) {
-        if (to > from && bytes + frame.length > batchBytesMax) break
-        bytes += frame.length
+        if (to > from && bytes + frame.bytes > batchBytesMax) break
+        bytes += frame.bytes
         to++
       }
       const batch =

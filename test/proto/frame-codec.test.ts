@@ -19,28 +19,57 @@ import { coldBodies, comparable, framesOf, hotBodies, toGenerated } from './bodi
 const hotFrames = framesOf(hotBodies)
 const anyFrames = framesOf(fc.oneof(hotBodies, coldBodies))
 
+/** A message of one frame, which may be any bytes. */
+function messageOf(frame: Uint8Array): Buffer {
+  return new ByteWriter()
+    .varint(1 * 8 + 2)
+    .lengthPrefixed(frame)
+    .finish()
+}
+
+function bytesOf(frame: Frame): Buffer {
+  const encoded = encodeFrame(frame)
+  const message = encodeLinkMessage([encoded])
+  return message.subarray(message.length - encoded.bytes)
+}
+
 function decodeOne(frame: Uint8Array): Frame {
-  const [decoded, ...others] = decodeLinkMessage(encodeLinkMessage([Buffer.from(frame)]))
+  const [decoded, ...others] = decodeLinkMessage(messageOf(frame))
   assert.ok(decoded !== undefined)
   assert.deepEqual(others, [])
   return decoded
 }
 
 describe('a frame written by hand', () => {
-  test('is byte for byte what the generated code writes', () => {
+  test('is byte for byte what the generated code writes, alone and among others', () => {
     fc.assert(
-      fc.property(hotFrames, (frame) => {
-        const generated = toBinary(FrameSchema, create(FrameSchema, toGenerated(frame)))
-        assert.equal(toHex(encodeFrame(frame)), toHex(generated))
+      fc.property(fc.array(hotFrames, { maxLength: 4 }), (frames) => {
+        const generated = create(LinkMessageSchema, { frames: frames.map(toGenerated) })
+        const message = encodeLinkMessage(frames.map(encodeFrame))
+        assert.equal(toHex(message), toHex(toBinary(LinkMessageSchema, generated)))
       }),
       lawRuns(1000)
+    )
+  })
+
+  test('takes as many bytes as it says, and shares those of its body with frames of the same body', () => {
+    fc.assert(
+      fc.property(hotFrames, fc.nat(), (frame, id) => {
+        const other = { ...frame, id, epoch: `${frame.epoch}+` }
+        const [one, two] = [encodeFrame(frame), encodeFrame(other)]
+        assert.equal(one.body, two.body)
+        assert.equal(encodeLinkMessage([one]).length, messageOf(new Uint8Array(one.bytes)).length)
+        assert.equal(encodeLinkMessage([two]).length, messageOf(new Uint8Array(two.bytes)).length)
+        assert.deepEqual(comparable(decodeOne(bytesOf(other))), comparable(other))
+      }),
+      lawRuns(500)
     )
   })
 
   test('is read by the generated code as what was meant', () => {
     fc.assert(
       fc.property(hotFrames, (frame) => {
-        const read = fromBinary(FrameSchema, encodeFrame(frame))
+        const read = fromBinary(FrameSchema, bytesOf(frame))
         assert.ok(equals(FrameSchema, read, create(FrameSchema, toGenerated(frame))))
       }),
       lawRuns(500)
@@ -93,9 +122,9 @@ describe('fields that are not known here', () => {
   test('are read over in a frame and in a message', () => {
     fc.assert(
       fc.property(anyFrames, unknown, unknown, fc.boolean(), (frame, inner, outer, first) => {
-        const parts = [encodeFrame(frame), inner]
+        const parts = [bytesOf(frame), inner]
         const spliced = Buffer.concat(first ? parts.reverse() : parts)
-        const message = encodeLinkMessage([spliced])
+        const message = messageOf(spliced)
         for (const all of [Buffer.concat([message, outer]), Buffer.concat([outer, message])]) {
           assert.deepEqual(comparable(decodeLinkMessage(all)), comparable([frame]))
         }
@@ -143,7 +172,7 @@ describe('fields that are not known here', () => {
     const empty = new ByteWriter()
     if (frame.id !== 0) empty.varint(8).varint(frame.id)
     if (frame.epoch !== '') empty.varint(18).string(frame.epoch)
-    const encoded = encodeFrame(frame).subarray(empty.length)
+    const encoded = bytesOf(frame).subarray(empty.length)
     // What is left is the tag, the length and the body; the length says how much of it is the body.
     for (let prefix = 2; prefix < 12; prefix++) {
       const length = encoded.length - prefix
@@ -169,7 +198,7 @@ describe('bytes that are no message', () => {
     fc.assert(
       fc.property(anyFrames, mutations, (frame, spoil) => {
         decodesOrRefuses(mutate(encodeLinkMessage([encodeFrame(frame)]), spoil))
-        decodesOrRefuses(encodeLinkMessage([mutate(encodeFrame(frame), spoil)]))
+        decodesOrRefuses(messageOf(mutate(bytesOf(frame), spoil)))
       }),
       lawRuns(3000)
     )
@@ -183,7 +212,7 @@ describe('bytes that are no message', () => {
           .varint(field * 8 + 2)
           .lengthPrefixed(random)
           .finish()
-        decodesOrRefuses(encodeLinkMessage([body]))
+        decodesOrRefuses(messageOf(body))
       }),
       lawRuns(3000)
     )
@@ -195,7 +224,7 @@ describe('bytes that are no message', () => {
   })
 
   test('text that is not UTF-8 is refused, as the generated code refuses it', () => {
-    const valid = encodeFrame({
+    const valid = bytesOf({
       id: 1,
       epoch: '',
       body: { kind: 'acknowledged', quarantined: new Uint8Array() }
