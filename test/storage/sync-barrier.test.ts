@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import type { Database, DatabaseOperation } from '../../storage/database.ts'
 import { openLevel } from '../../storage/level.ts'
 import { memoryBytesMax, withSyncBarrier } from '../../storage/sync-barrier.ts'
@@ -21,11 +22,36 @@ async function logsIn(directory: string): Promise<string[]> {
   return (await readdir(directory)).filter((name) => name.endsWith('.log')).sort()
 }
 
+async function filesIn(directory: string): Promise<string[]> {
+  const sizes: string[] = []
+  for (const name of (await readdir(directory)).sort()) {
+    const file = await stat(join(directory, name)).catch(() => null)
+    sizes.push(`${name} ${file?.size}`)
+  }
+  return sizes
+}
+
+// Tables are merged in the background: where one has come or gone meanwhile, the copy is of no moment.
+async function copyOfOneMoment(from: string, to: string): Promise<void> {
+  for (;;) {
+    const before = await filesIn(from)
+    const failure = await cp(from, to, { recursive: true }).then(
+      () => null,
+      (error: unknown) => error
+    )
+    if (isDeepStrictEqual(await filesIn(from), before)) {
+      if (failure !== null) throw failure
+      return
+    }
+    await rm(to, { recursive: true })
+  }
+}
+
 /** What is left where all logs but the newest, which was synced last, never reached the disk. */
 async function rowsAfterPowerFailure(directory: string, t: { after(f: () => unknown): void }) {
   const left = await mkdtemp(join(tmpdir(), 'anneal-level-'))
   t.after(() => rm(left, { recursive: true, force: true }))
-  await cp(directory, left, { recursive: true })
+  await copyOfOneMoment(directory, left)
   for (const name of (await logsIn(left)).slice(0, -1)) await truncate(join(left, name))
   const after = await openLevel(left, options)
   t.after(() => after.close())
