@@ -4,26 +4,40 @@ import { shrink } from './shrink.ts'
 import { targetOf, targets } from './targets.ts'
 import { type FuzzJob, runJobs } from './worker-pool.ts'
 
-/**
- * `npm run fuzz -- --inputs 1000000 [--seed N] [--only TARGET]... [--replay HEX]`: spoils valid inputs of everything
- * that reads what comes from outside, on all cores. The same seed gives the same inputs. Exit codes: 0 every rule held,
- * 1 one was broken, 2 usage.
- */
+const about = `Spoils valid inputs of everything that reads what comes from outside, on all cores.
 
-const { values: options } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: String(Date.now()) },
-    only: { type: 'string', multiple: true },
-    replay: { type: 'string' }
-  }
-})
+  npm run fuzz [-- --inputs 1000000] [--seed N] [--only TARGET]... [--replay HEX]
+
+The same seed gives the same inputs. Exit codes: 0 every rule held, 1 one was broken, 2 the arguments are wrong.`
+
+const options = optionsGiven()
+if (options.help) {
+  console.log(`${about}\n\nTargets: ${Object.keys(targets).join(', ')}`)
+  process.exit(0)
+}
 const inputs = Number(options.inputs)
 const names = options.only ?? Object.keys(targets)
 const { seed } = options
 
+function optionsGiven() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        inputs: { type: 'string', default: '1000000' },
+        seed: { type: 'string', default: String(Date.now()) },
+        only: { type: 'string', multiple: true },
+        replay: { type: 'string' },
+        help: { type: 'boolean', default: false }
+      }
+    })
+    return values
+  } catch (thrown) {
+    return usage(thrown instanceof Error ? thrown.message : String(thrown))
+  }
+}
+
 function usage(problem: string): never {
-  console.error(`fuzz: ${problem}`)
+  console.error(`fuzz: ${problem}\n\n${about}`)
   process.exit(2)
 }
 
