@@ -177,7 +177,8 @@ function writeRoots(writer: ByteWriter, roots: readonly PresentRoot[]): void {
 }
 
 function readRoots(reader: ByteReader): PresentRoot[] {
-  return readPartitions(reader).map((partition) => ({
+  const rootsMax = Math.floor(reader.remaining / wideEntryBytes)
+  return readPartitions(reader, rootsMax).map((partition) => ({
     partition,
     root: reader.bytes(wideEntryBytes)
   }))
@@ -187,8 +188,9 @@ function writeOutcomes(writer: ByteWriter, outcomes: readonly RowOutcome[]): voi
   writer.varint(outcomes.length)
   const actors = new ActorWriter(writer)
   let next = 0
-  for (const [index, outcome] of outcomes.entries()) {
-    if (outcome.kind === 'taken') continue
+  for (let index = 0; index < outcomes.length; index++) {
+    const outcome = outcomes[index]
+    if (outcome === undefined || outcome.kind === 'taken') continue
     if (outcome.kind === 'quarantined' && outcome.dots.length === 0) continue
     writer.varint(index - next + 1)
     next = index + 1

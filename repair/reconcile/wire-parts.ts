@@ -33,11 +33,13 @@ export function readCount(reader: ByteReader, bytesEach: number): number {
 export function writePartitions(writer: ByteWriter, partitions: readonly number[]): void {
   const runs: [skipped: number, length: number][] = []
   let next = 0
-  for (const partition of partitions) {
-    const last = runs.at(-1)
-    if (last !== undefined && partition === next) last[1]++
-    else runs.push([partition - next, 1])
-    next = partition + 1
+  for (let at = 0; at < partitions.length; ) {
+    const first = partitions[at] ?? 0
+    let length = 1
+    while (partitions[at + length] === first + length) length++
+    runs.push([first - next, length])
+    next = first + length
+    at += length
   }
   writer.varint(runs.length)
   for (const [skipped, length] of runs) writer.varint(skipped).varint(length)

@@ -2,6 +2,10 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import { ByteWriter } from '../../core/bytes.ts'
 import { GossipSchema, LinkMessageSchema } from '../../proto/gen/anneal/peer/v1/peer_pb.ts'
 import { encodeHandshake, type Greeting } from '../../proto/handshake-codec.ts'
+import type { Question, Reply } from '../../repair/reconcile/messages.ts'
+import { encodeQuestion } from '../../repair/reconcile/question-codec.ts'
+import { encodeReply } from '../../repair/reconcile/reply-codec.ts'
+import { partitionsMax } from '../../ring/token.ts'
 import type { Verdict } from './fuzz-target.ts'
 import { packMessages } from './message-list.ts'
 
@@ -87,6 +91,36 @@ function failureWith(code: string): Buffer {
   return Buffer.from(toBinary(LinkMessageSchema, create(LinkMessageSchema, { frames: [frame] })))
 }
 
+const nothingBeside = { facts: [], wanted: [] }
+
+/** As many outcomes as a few bytes can say, all of them the usual one. */
+const manyTaken: Reply = {
+  kind: 'exchanged',
+  outcomes: Array.from({ length: 16_384 }, () => ({ kind: 'taken' })),
+  answered: 0,
+  stale: false,
+  rows: [],
+  roots: []
+}
+
+/** An offer for all partitions that a cluster can have, where a run says so in a few bytes. */
+const offerOfAll: Question = {
+  kind: 'open',
+  nowMs: 1,
+  offers: [
+    {
+      kind: 'watermark',
+      name: '0102030405060708',
+      partitions: Array.from({ length: partitionsMax }, (_, partition) => partition)
+    }
+  ],
+  partitions: []
+}
+
+// The roots come last, and these say that there are none.
+const withoutRoots = encodeReply({ ...manyTaken, outcomes: [] }, nothingBeside).subarray(0, -1)
+const runOfAll = new ByteWriter().varint(1).varint(0).varint(partitionsMax).finish()
+
 export const regressions: readonly Regression[] = [
   ...objects,
   {
@@ -131,6 +165,24 @@ export const regressions: readonly Regression[] = [
     name: 'a failure with a code that every object has',
     target: 'frames',
     input: failureWith('constructor'),
+    verdict: 'accepted'
+  },
+  {
+    name: 'outcomes of many rows in a few bytes',
+    target: 'reconcile-reply',
+    input: encodeReply(manyTaken, nothingBeside),
+    verdict: 'accepted'
+  },
+  {
+    name: 'roots of more partitions than there are bytes for',
+    target: 'reconcile-reply',
+    input: Buffer.concat([withoutRoots, runOfAll]),
+    verdict: 'refused'
+  },
+  {
+    name: 'an offer for all partitions in a few bytes',
+    target: 'reconcile-question',
+    input: encodeQuestion(offerOfAll, nothingBeside),
     verdict: 'accepted'
   },
   {
