@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { AnnealError } from '../core/errors.ts'
 
 export interface Address {
@@ -6,15 +7,17 @@ export interface Address {
   readonly port: number
 }
 
-const pattern = /^(?:\[([0-9a-fA-F:.]+(?:%[^\s\p{Cc}[\]]+)?)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
+const pattern = /^(?:\[([^\]]+)\]|([^\s\p{Cc}:/[\]@?#]+)):(\d{1,5})$/u
 const portMax = 65535
 
 /** Reads `host:port` or `[ipv6]:port`. Errors: AnnealError `bad_parameter`, naming the address. */
 export function parseAddress(address: string): Address {
   const match = pattern.exec(address)
-  const host = match?.[1] ?? match?.[2]
+  const inBrackets = match?.[1]
+  const host = inBrackets ?? match?.[2]
   const port = Number(match?.[3])
-  if (host === undefined || port > portMax) {
+  const isNoAddress = inBrackets !== undefined && !isIPv6(inBrackets)
+  if (host === undefined || isNoAddress || port > portMax) {
     const given = address.slice(0, 128)
     const detail = `${JSON.stringify(given)} is not an address; write host:port, such as 127.0.0.1:8801`
     throw new AnnealError('bad_parameter', detail, { address: given })

@@ -192,6 +192,12 @@ export const regressions: readonly Regression[] = [
     verdict: 'refused'
   },
   {
+    name: 'brackets around what is no IPv6 address',
+    target: 'address',
+    input: Buffer.from('[1%/]:6'),
+    verdict: 'refused'
+  },
+  {
     name: 'a size beyond all numbers',
     target: 'byte-size',
     input: Buffer.from(`${'9'.repeat(310)} B`),
