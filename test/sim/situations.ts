@@ -86,7 +86,7 @@ export const slowHintsAndLostDisks: Situation = (drawn) => {
     clients: 5,
     pauseMs: 500,
     lossyFault: 'lostDisk',
-    faults: { ...life.faults, cut: 6, lossy: 4 }
+    faults: { ...life.faults, cut: 12, lossy: 8 }
   }
 }
 
