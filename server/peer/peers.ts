@@ -227,10 +227,9 @@ export class Peers implements PeerRequests {
     }
     const own = this.#cluster.self?.peer
     for (const seed of seeds) {
-      const id = this.#dialed.get(seed)?.small.peerId
-      const linkedElsewhere =
-        id !== undefined && id !== null && this.#ready.get(id)?.small.address !== seed
-      if (seed !== own && !linkedElsewhere) wanted.add(seed)
+      const linked = this.#ready.get(this.#dialed.get(seed)?.small.peerId ?? '')
+      const isLinkedElsewhere = linked !== undefined && linked.small.address !== seed
+      if (seed !== own && !isLinkedElsewhere) wanted.add(seed)
     }
     for (const address of this.#ownAddresses) wanted.delete(address)
     return wanted

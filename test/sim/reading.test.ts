@@ -37,8 +37,10 @@ describe('reads in a simulated cluster', () => {
     await cluster.settle(first.data.put('bucket', 'key', { ...put, value: Buffer.from('value') }))
     for (const asked of cluster.nodes) {
       const others = cluster.nodes.filter((node) => node !== asked)
-      for (const other of others) other.pause()
       assert.ok(asked.node)
+      // It answers reads once it has heard the others.
+      await cluster.settle(asked.node.data.get('bucket', 'key', { r: 'all' }))
+      for (const other of others) other.pause()
       const one = await cluster.settle(asked.node.data.get('bucket', 'key', { r: 1 }))
       assert.deepEqual([one.answered, one.asked], [1, 1])
       for (const other of others) other.resume()

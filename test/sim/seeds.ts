@@ -157,5 +157,11 @@ export const failedSeeds: readonly FailedSeed[] = [
     override: {},
     found:
       'of the check itself: a read was to know of a write that power failures had taken from both who had confirmed it'
+  },
+  {
+    seed: 8805233,
+    override: {},
+    found:
+      'a node that became a member alone dropped its half open links to the others, and nobody dialed anybody again'
   }
 ]
