@@ -6,9 +6,9 @@ import { ClusterProcess } from './cluster-process.ts'
 import { call, describe, get, type KvAnswer, problemOf, put, valuesOf } from './kv-client.ts'
 import { residentMib } from './process-memory.ts'
 
-// A node at rest, and each body that the three nodes may hold at one time in eight buffers: as it came, as a row and its
-// batch, and on its way to each of the others as an object, a frame and a message.
-const residentMibMax = 200 + 3 * 32 * 8
+// A node at rest, and each body that the three nodes may hold at one time in seven buffers: as it came, as a row and its
+// batch, as an object and the request that all others share, and on its way to each of the others as a message.
+const residentMibMax = 200 + 3 * 32 * 7
 const connections = 4000
 const overloadMs = 3000
 const mebi = 1024 * 1024
