@@ -19,7 +19,7 @@ export function writeBool(writer: ByteWriter, field: number, value: boolean): vo
 }
 
 export function writeBytes(writer: ByteWriter, field: number, value: Uint8Array): void {
-  if (value.length > 0) writer.varint((field << 3) | lengthDelimitedType).lengthPrefixed(value)
+  if (value.length > 0) writeMessage(writer, field, value)
 }
 
 export function writeString(writer: ByteWriter, field: number, value: string): void {

@@ -93,7 +93,7 @@ function failureWith(code: string): Buffer {
 
 const nothingBeside = { facts: [], wanted: [] }
 
-/** As many outcomes as a few bytes can say, all of them the usual one. */
+/** Outcomes of many rows, all of them the usual one, which a few bytes say. */
 const manyTaken: Reply = {
   kind: 'exchanged',
   outcomes: Array.from({ length: 16_384 }, () => ({ kind: 'taken' })),

@@ -35,12 +35,9 @@ async function filesIn(directory: string): Promise<string[]> {
 async function copyOfOneMoment(from: string, to: string): Promise<void> {
   for (;;) {
     const before = await filesIn(from)
-    const failure = await cp(from, to, { recursive: true }).then(
-      () => null,
-      (error: unknown) => error
-    )
+    const [copied] = await Promise.allSettled([cp(from, to, { recursive: true })])
     if (isDeepStrictEqual(await filesIn(from), before)) {
-      if (failure !== null) throw failure
+      if (copied.status === 'rejected') throw copied.reason
       return
     }
     await rm(to, { recursive: true })
