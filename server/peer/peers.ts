@@ -86,6 +86,8 @@ export class Peers implements PeerRequests {
   readonly #ownNonces: Uint8Array[] = []
   /** Addresses that turned out to be this node itself. */
   readonly #ownAddresses = new Set<string>()
+  /** By address: the node that was last found there. */
+  readonly #foundAt = new Map<string, string>()
   #listener: Listener | null = null
   #heartbeat: TimerHandle | null = null
   #heartbeatDueMs = Number.POSITIVE_INFINITY
@@ -218,7 +220,7 @@ export class Peers implements PeerRequests {
     await this.#listener?.close()
   }
 
-  /** A seed stops being wanted once the node behind it is linked under the address that it tells the others. */
+  /** A seed is not wanted while the node that was found there is linked under the address that it tells the others. */
   #wantedAddresses(): Set<string> {
     const { self, seeds } = this.#options
     const wanted = new Set<string>()
@@ -227,7 +229,7 @@ export class Peers implements PeerRequests {
     }
     const own = this.#cluster.self?.peer
     for (const seed of seeds) {
-      const linked = this.#ready.get(this.#dialed.get(seed)?.small.peerId ?? '')
+      const linked = this.#ready.get(this.#foundAt.get(seed) ?? '')
       const isLinkedElsewhere = linked !== undefined && linked.small.address !== seed
       if (seed !== own && !isLinkedElsewhere) wanted.add(seed)
     }
@@ -286,6 +288,7 @@ export class Peers implements PeerRequests {
   }
 
   #linkReady(links: PeerLinks, link: PeerLink, id: string): void {
+    this.#foundAt.set(link.address, id)
     if (link.channel === 'small') links.bulk.start()
     if (!links.small.isReady || !links.bulk.isReady) return
     const other = this.#ready.get(id)

@@ -15,4 +15,26 @@ describe('nodes that start together find each other', () => {
       }
     })
   }
+
+  test('by names that are not what they advertise, which are not dialed again with every change', async () => {
+    const seedNames = ['one.seeds:9801', 'two.seeds:9801', 'three.seeds:9801']
+    const cluster = new SimCluster({ seed: 1, nodes: 3, seedNames })
+    // The network numbers the links that are dialed.
+    let dialed = 0
+    cluster.network.onTrace = (line) => {
+      dialed = Math.max(dialed, Number(/#(\d+)/.exec(line)?.[1]))
+    }
+    const later = () => cluster.time.run(cluster.time.nowMs + 10_000)
+    assert.ok(await cluster.start(60_000))
+    await later()
+    const atStart = dialed
+    assert.ok(atStart >= 12, 'two links between any two nodes, in both directions')
+    const properties = { conflict: 'lww', ttlSeconds: null, r: null, w: null } as const
+    for (const i of cluster.nodes.keys()) {
+      cluster.nodeAt(i).cluster.setBucket(`bucket-${i}`, properties)
+      await later()
+    }
+    assert.equal(cluster.nodeAt(0).cluster.propertiesOf('bucket-2').conflict, 'lww')
+    assert.equal(dialed, atStart, 'links dialed since')
+  })
 })

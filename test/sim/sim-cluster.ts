@@ -18,6 +18,8 @@ export interface SimClusterOptions {
   readonly partitions?: number
   /** Further settings, as `--set` takes them. */
   readonly settings?: readonly string[]
+  /** Under which names the nodes find each other first; by default under the addresses that they advertise. */
+  readonly seedNames?: readonly string[]
   readonly latencyMs?: { readonly minMs: number; readonly maxMs: number }
   readonly diskMs?: { readonly min: number; readonly max: number }
   readonly clockOffsetMsMax?: number
@@ -46,7 +48,13 @@ export class SimCluster {
     this.network = new SimNetwork({ time, random, ...latency })
     const network = this.network
     const draw = random.fork('nodes')
-    const seeds = Array.from({ length: options.nodes }, (_, i) => peerAddress(i)).join(',')
+    const { seedNames = [] } = options
+    for (const [i, name] of seedNames.entries()) network.alias(name, peerAddress(i))
+    const addresses = Array.from(
+      { length: options.nodes },
+      (_, i) => seedNames[i] ?? peerAddress(i)
+    )
+    const seeds = addresses.join(',')
     this.nodes = Array.from({ length: options.nodes }, (_, i) => {
       const disk = new SimDisk({
         image: new Map(),

@@ -71,6 +71,7 @@ export class SimNetwork implements EndpointNetwork {
   readonly #listeners = new Map<string, SimListener>()
   // Which node an address belongs to, also while nobody listens there: a cut applies to it all the same.
   readonly #owners = new Map<string, string>()
+  readonly #aliases = new Map<string, string>()
   readonly #links = new Set<Link>()
   #linkCount = 0
   #nextPort = firstChosenPort
@@ -99,6 +100,11 @@ export class SimNetwork implements EndpointNetwork {
       listen: (address, acceptor) => this.#listen(host, address, acceptor),
       dial: (address, channel, events) => this.#dial(host, address, channel, events)
     }
+  }
+
+  /** A second name of an address, as a resolver gives it. */
+  alias(name: string, address: string): void {
+    this.#aliases.set(name, address)
   }
 
   /** Sets the latency between two nodes, as between regions. */
@@ -231,7 +237,8 @@ export class SimNetwork implements EndpointNetwork {
     }
   }
 
-  #dial(host: SimHost, address: string, channel: Channel, events: ConnectionEvents): Connection {
+  #dial(host: SimHost, dialed: string, channel: Channel, events: ConnectionEvents): Connection {
+    const address = this.#aliases.get(dialed) ?? dialed
     const acceptorNode = this.#owners.get(address) ?? address
     const name = `${host.name}>${acceptorNode}#${++this.#linkCount}`
     const forward = new SimWire(this.time, this.#topology.path(host.name, acceptorNode), (parcel) =>
