@@ -7,6 +7,7 @@ import { addExamples, wholeNumber } from '../cli/options.ts'
 import { packageRoot } from '../cli/package-root.ts'
 import { json } from '../cli/terminal.ts'
 import type { Durability } from './cluster.ts'
+import { registerHintsBench } from './hints-command.ts'
 import { type LoadOptions, runLoadBenchmark, type Workload } from './load.ts'
 import { machine } from './machine.ts'
 import { registerRepairBench } from './repair-command.ts'
@@ -69,7 +70,13 @@ export function registerBench(program: Command): void {
     'anneal bench load --node http://127.0.0.1:8801 --seconds 10 --json'
   )
   registerRepairBench(bench)
-  addExamples(bench, 'anneal bench load', 'anneal bench repair --keys 100000 --runs 1')
+  registerHintsBench(bench)
+  addExamples(
+    bench,
+    'anneal bench load',
+    'anneal bench repair --keys 100000 --runs 1',
+    'anneal bench hints'
+  )
 }
 
 async function runLoadCommand(flags: LoadFlags): Promise<void> {

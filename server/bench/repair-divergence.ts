@@ -22,11 +22,14 @@ export async function makeStale(
   await cluster.stopNode(staleNode)
   if (stale !== 'all') await write(stale)
   await cluster.startNode(staleNode, stale === 'all' ? 'removed' : 'kept')
-  await untilAllUp(clients, signal)
+  await untilUp(clients, signal)
 }
 
-/** Errors: rejects where after half a minute some node still takes another for down. */
-export async function untilAllUp(
+/**
+ * Resolves when each of these nodes takes all of them for up, and nobody else. Errors: rejects where after half a minute
+ * some node still does not.
+ */
+export async function untilUp(
   clients: readonly AnnealClient[],
   signal: AbortSignal
 ): Promise<void> {
@@ -34,10 +37,10 @@ export async function untilAllUp(
   for (const client of clients) {
     for (;;) {
       const { node, cluster } = await client.status()
-      const down = cluster.members.filter(({ up }) => !up).map(({ id }) => id)
-      if (down.length === 0 && cluster.members.length === clients.length) break
+      const up = cluster.members.filter((member) => member.up).map(({ id }) => id)
+      if (up.length === clients.length) break
       if (performance.now() > deadline) {
-        throw new Error(`${node.id} takes ${down.join(', ') || 'others'} for down after 30 seconds`)
+        throw new Error(`${node.id} takes ${up.join(', ')} for up after 30 seconds`)
       }
       await sleep(agreementPollMs, undefined, { signal })
     }

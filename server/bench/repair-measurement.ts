@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AnnealClient } from '../../client/client.ts'
 import type { RepairRunStatus } from '../../client/repair-types.ts'
+import { type Foreground, reportOf, watchForeground } from './foreground.ts'
 import type { GeneratorPlan, GeneratorPool } from './generator.ts'
-import { LatencyHistogram, type LatencyHistogramState } from './histogram.ts'
 import { readCpuMicros } from './process-cpu.ts'
-import type { ForegroundReport, RepairRunReport } from './repair-report.ts'
+import type { RepairRunReport } from './repair-report.ts'
 
 const pollMsMin = 20
 const pollMsMax = 500
@@ -73,37 +73,13 @@ export async function measureUnderLoad(
   { generator, plan, beforeMs }: ForegroundLoad,
   signal: AbortSignal
 ): Promise<RepairRunReport> {
-  const started = Promise.withResolvers<void>()
-  const repair = async (): Promise<RepairRunReport> => {
-    await started.promise
-    try {
-      await sleep(warmupMs, undefined, { signal })
-      generator.mark()
-      await sleep(beforeMs, undefined, { signal })
-      generator.mark()
-      const report = await measureRepair(measured, signal)
-      generator.mark()
-      return report
-    } finally {
-      generator.finish()
-    }
+  const script = async ({ phase }: Foreground): Promise<RepairRunReport> => {
+    await sleep(warmupMs, undefined, { signal })
+    await phase('before', () => sleep(beforeMs, undefined, { signal }))
+    return phase('during', () => measureRepair(measured, signal))
   }
-  const load = generator.run(plan, signal, started.resolve)
-  // A load that cannot even begin must not leave the repair waiting for it.
-  load.catch(started.reject)
-  const [result, report] = await Promise.all([load, repair()])
-  const [, before, during] = result.sections
-  const errors = Object.fromEntries(result.errors)
-  const foreground = { before: latenciesOf(before), during: latenciesOf(during), errors }
-  return { ...report, foreground }
-}
-
-function latenciesOf(state: LatencyHistogramState | undefined): ForegroundReport {
-  const latency = new LatencyHistogram()
-  if (state !== undefined) latency.merge(state)
-  return {
-    operations: latency.count,
-    p50Ms: latency.quantile(0.5) / 1000,
-    p99Ms: latency.quantile(0.99) / 1000
-  }
+  const { result, phases, errors } = await watchForeground(generator, plan, script, signal)
+  const [before, during] = phases.map(({ latency }) => reportOf(latency))
+  if (before === undefined || during === undefined) throw new Error('the load was not watched')
+  return { ...result, foreground: { before, during, errors: Object.fromEntries(errors) } }
 }

@@ -17,6 +17,7 @@ export interface SampledKey {
   readonly key: string
 }
 
+const integers = new Intl.NumberFormat('en-US')
 const findingsMax = 10
 const requestsAtOnce = 16
 
@@ -44,6 +45,15 @@ export async function proveEqual(
     sampledKeys: sample.length,
     findings: findings.slice(0, findingsMax)
   }
+}
+
+/** For people: that all is equal, or what is not. */
+export function describeProof({ equal, partitions, rows, sampledKeys, findings }: Proof): string {
+  const looked =
+    `${partitions} roots over ${integers.format(rows)} keys, recomputed from the rows of every ` +
+    `node, and the digests of ${sampledKeys} keys`
+  if (equal) return `Proof: all replicas hold equal bytes (${looked}).`
+  return [`THE REPLICAS DIFFER (${looked}):`, ...findings.map((text) => `  ${text}`)].join('\n')
 }
 
 export function rowsIn(trees: readonly Tree[]): number {

@@ -1,13 +1,7 @@
-import type { Proof } from './repair-proof.ts'
+import type { ForegroundReport } from './foreground.ts'
+import { describeProof, type Proof } from './repair-proof.ts'
 import type { RepairScenario } from './repair-scenario.ts'
-import { type Spread, spread } from './report.ts'
-
-/** Latencies of users over one stretch of time. */
-export interface ForegroundReport {
-  readonly operations: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-}
+import { addErrors, type Spread, spread } from './report.ts'
 
 /** One repair that was measured. */
 export interface RepairRunReport {
@@ -88,16 +82,6 @@ export function summarizeScenario(
   }
 }
 
-function addErrors(
-  counts: readonly Readonly<Record<string, number>>[]
-): Readonly<Record<string, number>> {
-  const sum: Record<string, number> = {}
-  for (const count of counts) {
-    for (const [name, number] of Object.entries(count)) sum[name] = (sum[name] ?? 0) + number
-  }
-  return sum
-}
-
 /** A table with a column for each scenario, and what was proven, for people; ends with a line break. */
 export function formatRepairReport({ scenarios, proof }: RepairReport): string {
   const line = (label: string, figure: (report: ScenarioReport) => Spread | null, digits = 0) =>
@@ -131,15 +115,6 @@ export function formatRepairReport({ scenarios, proof }: RepairReport): string {
   return `${lines.join('\n')}\n\n${describeProof(proof)}\n`
 }
 
-function describeProof({ equal, partitions, rows, sampledKeys, findings }: Proof): string {
-  const looked =
-    `${partitions} roots over ${integers.format(rows)} keys, recomputed from the rows of every ` +
-    `node, and the digests of ${sampledKeys} keys`
-  if (equal) return `Proof: all replicas hold equal bytes (${looked}).`
-  return [`THE REPLICAS DIFFER (${looked}):`, ...findings.map((text) => `  ${text}`)].join('\n')
-}
-
-const integers = new Intl.NumberFormat('en-US')
 const labelWidth = 30
 const figureWidth = 14
 

@@ -6,7 +6,7 @@ import { type Cluster, type Durability, startCluster } from './cluster.ts'
 import { type GeneratorPlan, GeneratorPool } from './generator.ts'
 import { targetOf, type Watcher } from './load.ts'
 import type { KeySelection } from './random-keys.ts'
-import { makeStale, untilAllUp } from './repair-divergence.ts'
+import { makeStale, untilUp } from './repair-divergence.ts'
 import {
   type MeasuredRepair,
   measureRepair,
@@ -119,7 +119,7 @@ class RepairBench {
   async run(): Promise<RepairReport> {
     const { scenarios, runs } = this.#options
     const { progress, signal } = this.#watcher
-    await untilAllUp(this.#clients, signal)
+    await untilUp(this.#clients, signal)
     const fillSeconds = await this.#fill()
     const reports = []
     for (const scenario of scenarios) {

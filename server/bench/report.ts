@@ -63,12 +63,6 @@ export function summarizeRun(result: GeneratorResult, serverCpuMicros: number | 
 }
 
 export function summarizeWorkload(workload: string, runs: readonly RunReport[]): WorkloadReport {
-  const errors: Record<string, number> = {}
-  for (const run of runs) {
-    for (const [name, count] of Object.entries(run.errors)) {
-      errors[name] = (errors[name] ?? 0) + count
-    }
-  }
   return {
     workload,
     durability: null,
@@ -79,7 +73,7 @@ export function summarizeWorkload(workload: string, runs: readonly RunReport[]):
     serverCpuMicrosPerOp: knownSpread(runs.map((run) => run.serverCpuMicrosPerOp)),
     generatorCpuMicrosPerOp: knownSpread(runs.map((run) => run.generatorCpuMicrosPerOp)),
     reconnects: runs.reduce((sum, run) => sum + run.reconnects, 0),
-    errors,
+    errors: addErrors(runs.map(({ errors }) => errors)),
     runs
   }
 }
@@ -96,6 +90,17 @@ export function spread(values: readonly number[]): Spread {
 function knownSpread(values: readonly (number | null)[]): Spread | null {
   const known = values.filter((value) => value !== null)
   return known.length === values.length && known.length > 0 ? spread(known) : null
+}
+
+/** How often each of them happened in all. */
+export function addErrors(
+  counts: readonly Readonly<Record<string, number>>[]
+): Readonly<Record<string, number>> {
+  const sum: Record<string, number> = {}
+  for (const count of counts) {
+    for (const [name, number] of Object.entries(count)) sum[name] = (sum[name] ?? 0) + number
+  }
+  return sum
 }
 
 /** "12 x 503, 3 x closed"; the most frequent first. */

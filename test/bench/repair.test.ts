@@ -1,24 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-
-const program = fileURLToPath(new URL('../../bin/anneal.js', import.meta.url))
-
-async function bench(...args: string[]) {
-  const child = spawn(process.execPath, [program, 'bench', 'repair', ...args])
-  const [stdout, stderr] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit')
-  ])
-  return { stdout, stderr, code: child.exitCode }
-}
+import { runBench } from './run-bench.ts'
 
 test('every scenario is repaired exactly, proven and reported, and nothing is left', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'anneal-test-'))
@@ -27,7 +12,13 @@ test('every scenario is repaired exactly, proven and reported, and nothing is le
     const load = '--load-rate 50 --load-seconds 1'.split(' ')
     const scenarios = ['--scenarios', '0,5,empty,7+load']
     const data = ['--data', directory, '--durability', 'os', '--json']
-    const { stdout, stderr, code } = await bench(...size, ...load, ...scenarios, ...data)
+    const { stdout, stderr, code } = await runBench(
+      'repair',
+      ...size,
+      ...load,
+      ...scenarios,
+      ...data
+    )
     assert.equal(code, 0, stderr)
     const { scenarios: reports, proof } = JSON.parse(stdout)
     assert.deepEqual(
@@ -55,10 +46,10 @@ test('every scenario is repaired exactly, proven and reported, and nothing is le
 })
 
 test('scenarios that cannot be are refused before anything starts', async () => {
-  const tooMany = await bench('--keys', '10', '--scenarios', '3,11')
+  const tooMany = await runBench('repair', '--keys', '10', '--scenarios', '3,11')
   assert.equal(tooMany.code, 2)
   assert.match(tooMany.stderr, /11 keys cannot be stale where there are 10/)
-  const unknown = await bench('--scenarios', '3,most')
+  const unknown = await runBench('repair', '--scenarios', '3,most')
   assert.equal(unknown.code, 2)
   assert.match(unknown.stderr, /unlike: most/)
 })

@@ -20,6 +20,7 @@ export const notRun: readonly NotRun[] = [
   { page: 'docs/how-to/benchmark.md', command: 'npm start', why: started },
   { page: 'docs/how-to/benchmark.md', command: 'npx anneal bench load', why: long },
   { page: 'docs/how-to/benchmark.md', command: 'npx anneal bench repair', why: long },
+  { page: 'docs/how-to/benchmark.md', command: 'npx anneal bench hints', why: long },
   { page: 'docs/how-to/benchmark.md', command: 'ANNEAL_', why: long },
   { page: 'docs/how-to/benchmark.md', command: 'wrk', why: 'needs wrk' },
   { page: 'docs/how-to/operate.md', command: 'npm pack', why: 'builds and packs the project' },
