@@ -23,6 +23,7 @@ export interface WatermarkJournalOptions extends Omit<WatermarksOptions, 'onChan
 const watermarkList = 'watermark'
 const proofList = 'proof'
 const preparedList = 'prepared'
+const doubtList = 'doubt'
 
 /**
  * Opens what this node knows of watermarks, and from then on writes down what changes: at the end of the turn, once for
@@ -59,6 +60,12 @@ function listChanges(watermarks: Watermarks, change: WatermarkChange): ListChang
       partition,
       content: encoded(watermarks.vector(partition))
     }))
+  }
+  if (change.kind === 'doubts') {
+    return change.partitions.map((partition) => {
+      const doubt = watermarks.doubt(partition)
+      return { list: doubtList, partition, content: doubt === null ? null : encodeWatermark(doubt) }
+    })
   }
   const { pair, kind } = change
   const packed = remembering(packTable)
@@ -100,13 +107,18 @@ function restored(stored: StoredContents, log: Log): RestoredWatermarks {
       if (table !== null) found.push({ pair: makePair(a, b), table, partitions: [partition] })
     }
   }
-  const marks = [...(stored.lists.get(watermarkList) ?? []).entries()].flatMap(
-    ([partition, name]) => {
+  const vectorsOf = (list: string) =>
+    [...(stored.lists.get(list) ?? []).entries()].flatMap(([partition, name]) => {
       const vector = name === null ? null : vectors(name)
       return vector === null ? [] : [[partition, vector] as const]
-    }
-  )
-  return { table: decodeOwnTable(stored.table, log), proofs, prepared, vectors: marks }
+    })
+  return {
+    table: decodeOwnTable(stored.table, log),
+    proofs,
+    prepared,
+    vectors: vectorsOf(watermarkList),
+    doubts: vectorsOf(doubtList)
+  }
 }
 
 function decodeOwnTable(bytes: Buffer | null, log: Log): ReportTable {

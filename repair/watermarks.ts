@@ -35,6 +35,7 @@ export type WatermarkChange =
   | { readonly kind: 'proofs'; readonly pair: Pair; readonly partitions: readonly number[] }
   | { readonly kind: 'prepared'; readonly pair: Pair; readonly partitions: readonly number[] }
   | { readonly kind: 'watermarks'; readonly partitions: readonly number[] }
+  | { readonly kind: 'doubts'; readonly partitions: readonly number[] }
 
 /** Why the watermark of a partition is not higher. */
 export interface Holdup {
@@ -60,8 +61,11 @@ export class Watermarks {
   readonly #vectors: WatermarkVector[]
   /** The join of what peers have named, where it is above what this node can answer for. */
   readonly #ahead = new Map<number, WatermarkVector>()
-  /** Where rows were found damaged, and not all own pairs have been proven since. */
-  readonly #doubted = new Set<number>()
+  /**
+   * Where rows were found damaged, and not all own pairs have been proven since: what this node could answer for without
+   * that damage.
+   */
+  readonly #doubts = new Map<number, WatermarkVector>()
   readonly #timesForgotten = new Map<number, number>()
   readonly #byName = new Map<ContentName, WatermarkVector>()
   #table: ReportTable = emptyTable
@@ -164,14 +168,16 @@ export class Watermarks {
    * Rows of the partition were found damaged, or gone. What this node lacks there proves nothing any more, so it answers
    * for nothing and takes what arrives, until it has been found equal with every other replica. Otherwise two nodes that
    * have lost the same row would agree that it was deleted, and take the third copy with them; one equal exchange is not
-   * enough, since it may have been between those two.
+   * enough, since it may have been between those two. It lasts over a restart.
    */
   forget(partition: number): void {
     const { selfId, replicasOf, onChange } = this.#options
     const own = pairsOf(replicasOf(partition)).filter((pair) => includes(pair, selfId))
     // The only replica has nobody to be brought level by.
     if (own.length === 0) return
-    this.#doubted.add(partition)
+    const undamaged = this.#doubts.get(partition) ?? noWatermark
+    this.#doubts.set(partition, joinWatermarks(undamaged, this.floor(partition)))
+    onChange({ kind: 'doubts', partitions: [partition] })
     this.#timesForgotten.set(partition, this.timesForgotten(partition) + 1)
     for (const pair of own) {
       if (this.#proofs.drop(pair, partition))
@@ -191,10 +197,11 @@ export class Watermarks {
 
   /**
    * Whether peers have let go, or may have, what this node still holds: the data directory is new, or an old copy. Then
-   * it answers no reads of the partition until it has exchanged. Damage is no reason for that: it takes nothing back.
+   * it answers no reads of the partition until it has exchanged. Damage is no reason for that: it takes nothing back, but
+   * an old copy may be damaged too.
    */
   isBehind(partition: number): boolean {
-    return this.#ahead.size > 0 && this.#ahead.has(partition) && !this.#doubted.has(partition)
+    return this.#ahead.size > 0 && this.#ahead.has(partition) && !this.#isOnlyDamaged(partition)
   }
 
   /** How many partitions this node is behind in. */
@@ -244,6 +251,12 @@ export class Watermarks {
     for (const proof of stored.prepared) this.#prepared.note(proof)
     for (const [partition, vector] of stored.vectors)
       this.#vectors[partition] = this.#intern(vector)
+    for (const [partition, vector] of stored.doubts) this.#doubts.set(partition, vector)
+  }
+
+  /** What this node could answer for, had nothing been damaged; null where nothing is in doubt. */
+  doubt(partition: number): WatermarkVector | null {
+    return this.#doubts.get(partition) ?? null
   }
 
   /** The replicas of partitions have changed. */
@@ -295,7 +308,7 @@ export class Watermarks {
   }
 
   #raise(partition: number, vector: WatermarkVector): boolean {
-    if (this.#isDoubted(partition)) return false
+    if (this.#isDoubted(partition, vector)) return false
     const before = this.vector(partition)
     const after = joinWatermarks(before, vector)
     if (after === before) return false
@@ -303,14 +316,25 @@ export class Watermarks {
     return true
   }
 
-  #isDoubted(partition: number): boolean {
-    if (!this.#doubted.has(partition)) return false
-    const { selfId } = this.#options
+  /** While it is, a conclusion only says what this node could answer for without the damage. */
+  #isDoubted(partition: number, concluded: WatermarkVector): boolean {
+    const doubt = this.#doubts.get(partition)
+    if (doubt === undefined) return false
+    const { selfId, onChange } = this.#options
     const isUnproven = (pair: Pair) =>
       includes(pair, selfId) && this.#proofs.tableOf(pair, partition) === emptyTable
-    if (this.#pairs(partition).some(isUnproven)) return true
-    this.#doubted.delete(partition)
-    return false
+    const lasts = this.#pairs(partition).some(isUnproven)
+    const undamaged = joinWatermarks(doubt, concluded)
+    if (lasts && undamaged === doubt) return true
+    if (lasts) this.#doubts.set(partition, undamaged)
+    else this.#doubts.delete(partition)
+    onChange({ kind: 'doubts', partitions: [partition] })
+    return lasts
+  }
+
+  #isOnlyDamaged(partition: number): boolean {
+    const doubt = this.#doubts.get(partition)
+    return doubt !== undefined && descendsWatermark(doubt, this.#ahead.get(partition) ?? doubt)
   }
 
   #catchUp(partition: number): void {
@@ -369,6 +393,7 @@ export interface RestoredWatermarks {
   readonly proofs: readonly PairProof[]
   readonly prepared: readonly PairProof[]
   readonly vectors: Iterable<readonly [partition: number, vector: WatermarkVector]>
+  readonly doubts: Iterable<readonly [partition: number, vector: WatermarkVector]>
 }
 
 // Beyond it, what nothing here names any more is looked for and forgotten.

@@ -6,6 +6,8 @@ import { nameOfWatermark, type WatermarkVector } from '../../repair/watermark-ve
 import { type WatermarkChange, Watermarks } from '../../repair/watermarks.ts'
 import type { Version } from '../../storage/version.ts'
 import { type Actor, makeActor } from '../../storage/version-vector.ts'
+import { memoryDatabase } from '../storage/open-store.ts'
+import { openReplica } from './open-replica.ts'
 
 const incarnation = 'incarn.1'
 const actor = makeActor(incarnation, 1)
@@ -58,7 +60,7 @@ describe('a watermark', () => {
     assert.equal(watermarks.atOrBelow(1, { actor, counter: 7 }), true, 'only of this partition')
     assert.deepEqual(
       changes.map(({ kind }) => kind),
-      ['proofs', 'proofs', 'watermarks']
+      ['doubts', 'proofs', 'proofs', 'watermarks']
     )
     // What others prove among themselves does not bring it back; an exchange of its own with each of them does.
     watermarks.hearProof({ pair: makePair('n2', 'n3'), table: tableOf(9), partitions: [0] })
@@ -90,6 +92,41 @@ describe('a watermark', () => {
     watermarks.join(0, vectorOf(7), tableOf(8))
     assert.equal(watermarks.atOrBelow(0, { actor, counter: 7 }), true)
     assert.equal(watermarks.isBehind(0), false)
+  })
+
+  test('that was forgotten stays so over a restart', async () => {
+    const database = await memoryDatabase()
+    const { watermarks, settle } = await openReplica(database)
+    for (const peer of ['n2', 'n3']) watermarks.noteProof([0], peer, tableOf(7))
+    watermarks.hearProof({ pair: makePair('n2', 'n3'), table: tableOf(7), partitions: [0] })
+    watermarks.forget(0)
+    await settle()
+    const { watermarks: restarted } = await openReplica(database)
+    restarted.hear(0, vectorOf(7))
+    assert.equal(restarted.isBehind(0), false, 'it is the same disk')
+    restarted.noteProof([0], 'n2', tableOf(8))
+    restarted.join(0, vectorOf(7), tableOf(8))
+    assert.equal(restarted.vector(0).size, 0, 'the two may have lost the same')
+    restarted.noteProof([0], 'n3', tableOf(8))
+    restarted.join(0, vectorOf(7), tableOf(8))
+    assert.equal(restarted.atOrBelow(0, { actor, counter: 7 }), true)
+  })
+
+  test('of an old disk that is damaged as well is behind, until it has exchanged', () => {
+    for (const isHeardFirst of [true, false]) {
+      const { watermarks } = open('n1')
+      proveAll(watermarks, tableOf(3))
+      if (isHeardFirst) watermarks.hear(0, vectorOf(7))
+      watermarks.forget(0)
+      watermarks.hear(0, vectorOf(7))
+      assert.equal(watermarks.isBehind(0), true, 'peers have let go what this node may hold')
+      watermarks.forget(0)
+      assert.equal(watermarks.isBehind(0), true, 'further damage changes nothing')
+      watermarks.noteProof([0], 'n2', tableOf(8))
+      watermarks.join(0, vectorOf(7), tableOf(8))
+      assert.equal(watermarks.isBehind(0), false)
+      assert.equal(watermarks.vector(0).size, 0, 'what it lacks still proves nothing')
+    }
   })
 
   test('of the only replica is not forgotten: nobody could bring it level', () => {
