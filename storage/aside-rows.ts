@@ -1,5 +1,5 @@
 import type { Log } from '../core/ports.ts'
-import type { DamageList } from './damage.ts'
+import { DamageList } from './damage.ts'
 import type { Database, DatabaseOperation } from './database.ts'
 import type { RowRange } from './keys.ts'
 import { decodeSealed, encodeSealed } from './row-codec.ts'
@@ -23,7 +23,6 @@ export interface AsideRow {
 export interface AsideRowsOptions {
   readonly database: Database
   readonly staged: StagedRows<StagedRow>
-  readonly damage: DamageList
   readonly log: Log
   /** Called once for each damaged row. */
   readonly onDamage: (key: Buffer, reason: string) => void
@@ -32,6 +31,7 @@ export interface AsideRowsOptions {
 /** Reads the rows that are no objects; staged ones shadow the database here as well. */
 export class AsideRows {
   readonly #options: AsideRowsOptions
+  readonly #damage = new DamageList()
 
   constructor(options: AsideRowsOptions) {
     this.#options = options
@@ -63,12 +63,11 @@ export class AsideRows {
 
   /** The operations of `changes`, and what shadows the database until they are written. */
   stage(changes: readonly AsideChange[], durable: Promise<void>): void {
-    const { staged, damage } = this.#options
     for (const change of changes) {
       const id = change.key.toString('latin1')
       const content = change.type === 'put' ? Buffer.from(change.content) : null
-      staged.add(durable, id, { rowKey: change.key, row: null, content })
-      damage.healed(id)
+      this.#options.staged.add(durable, id, { rowKey: change.key, row: null, content })
+      this.#damage.healed(id)
     }
   }
 
@@ -77,7 +76,7 @@ export class AsideRows {
       const bytes = read()
       return bytes === undefined ? null : decodeSealed(key, bytes)
     } catch (error) {
-      if (this.#options.damage.addRow(key.toString('latin1'))) {
+      if (this.#damage.addRow(key.toString('latin1'))) {
         const fields = { kind: String.fromCharCode(key[0] ?? 0), row: key.toString('hex'), error }
         this.#options.log.error(fields, 'a row of the node itself is damaged; it counts as none')
         this.#options.onDamage(key, error instanceof Error ? error.message : String(error))

@@ -73,15 +73,17 @@ export class Store {
       onFailure: events.onFailure
     })
     this.#staged = new StagedRows(database)
-    const shared = { database, staged: this.#staged, damage: this.#damage }
     this.#reader = new RowReader({
-      ...shared,
+      database,
+      staged: this.#staged,
+      damage: this.#damage,
       checkOpen: () => this.#checkOpen(),
       onDamage: (key, reason) => this.#noteDamage(key, reason),
       onUnreadable: (range, reason) => this.#noteUnreadable(range, reason)
     })
     this.#asides = new AsideRows({
-      ...shared,
+      database,
+      staged: this.#staged,
       log,
       onDamage: (rowKey, reason) => {
         events.onAsideDamage?.(rowKey, reason)

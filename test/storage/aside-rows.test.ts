@@ -137,6 +137,20 @@ describe('a row that is no object', () => {
     await settle()
     assert.equal(store.aside(rowKey('a'))?.toString(), 'again')
   })
+
+  test('that is damaged is none of the keys to be looked up on other replicas', async () => {
+    const database = await memoryDatabase()
+    const { store, settle } = await openStore(database)
+    put(store, keyOf('a'), writeOf('value'))
+    put(store, keyOf('b'), writeOf(null))
+    await settle()
+    for (const row of [keyOf('a').row, tombstoneRowKey(keyOf('b'))]) {
+      await database.batch([{ type: 'put', key: row, value: Buffer.alloc(20) }], { sync: true })
+    }
+    assert.equal(store.aside(tombstoneRowKey(keyOf('b'))), null)
+    assert.throws(() => store.read(keyOf('a')))
+    assert.deepEqual(store.damagedKeys(16), [keyOf('a')])
+  })
 })
 
 describe('the tombstone index', () => {
