@@ -124,12 +124,12 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     beforeWrite: () => cluster.seal(),
     acceptsWrites: () => writesRefused() === null,
     onRangeMissed: (partition, target) => early.missed(partition, target),
+    followDamage: storage.onAsideDamage,
     budget: (bytes) => pacer.pass(bytes, false),
     share,
     rateLeft: () => pacer.rateLeft,
     parts: () => ({ cluster, peers, local })
   })
-  storage.onAsideDamage((row, reason) => handoff.store.noteDamage(row, reason))
   const { reception } = arriving
   const local = new LocalReplica({
     store,

@@ -35,6 +35,7 @@ export interface HintedHandoffOptions {
   readonly beforeWrite: () => void
   readonly acceptsWrites: () => boolean
   readonly onRangeMissed: (partition: number, target: string) => void
+  readonly followDamage: (callback: (row: Buffer, reason: string) => void) => void
   /** Resolves once so many bytes may be sent. */
   readonly budget: (bytes: number) => Promise<void>
   readonly share: WorkShare

@@ -33,6 +33,8 @@ export interface HintStoreOptions {
   readonly partitionOf: (key: ObjectKey) => number
   /** A hint is not kept, or not any more: the target needs an exchange of the partition soon. */
   readonly onRangeMissed: (partition: number, target: string) => void
+  /** From now on `callback` is told of every damaged row that is no object, each once. */
+  readonly followDamage: (callback: (row: Buffer, reason: string) => void) => void
 }
 
 /** A hint as it is held at the moment. */
@@ -81,6 +83,8 @@ export class HintStore {
   /** Finds out for whom there are hints, which takes one look a target, and begins to count them. */
   static async open(options: HintStoreOptions): Promise<HintStore> {
     const hints = new HintStore(options)
+    // Before the first look, since nobody is told of damage twice.
+    options.followDamage((row, reason) => hints.#noteDamage(row, reason))
     for (let from = allHints.from; ; ) {
       const { rows } = await options.store.walkAside({ from, to: allHints.to }, 1)
       const [first] = rows
@@ -184,11 +188,6 @@ export class HintStore {
     return { hints, next }
   }
 
-  /** To be told of every damaged row that is no object: those that were hints count as none from now on. */
-  noteDamage(row: Buffer, reason: string): void {
-    if (isHintRowKey(row)) this.#drop(row, reason)
-  }
-
   /** Deletes the hint if it still holds exactly this object: what was merged in meanwhile nobody has acknowledged. */
   deleteIfUnchanged(
     target: string,
@@ -246,6 +245,10 @@ export class HintStore {
       this.#drop(row, thrown.message)
       return null
     }
+  }
+
+  #noteDamage(row: Buffer, reason: string): void {
+    if (isHintRowKey(row)) this.#drop(row, reason)
   }
 
   // What the row had added to the sums cannot be read any more, so that they have to be gathered anew.

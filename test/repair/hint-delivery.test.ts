@@ -94,7 +94,8 @@ class Bench {
       bytesPerTargetMax: 1e9,
       modeOf: () => 'siblings',
       partitionOf: () => 7,
-      onRangeMissed() {}
+      onRangeMissed() {},
+      followDamage() {}
     })
     const mint = (name: string) => put(other.store, keyOf(name), writeOf(name)).result.versions
     const bench = new Bench(hints, mint, time)

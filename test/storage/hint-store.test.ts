@@ -29,19 +29,19 @@ interface Opened {
 
 async function open(database: Database, options: Partial<HintStoreOptions> = {}): Promise<Opened> {
   const missed: string[] = []
-  let hints: HintStore | null = null
+  let noteDamage = (_row: Buffer, _reason: string) => {}
   const opened = await openStore(database, {
     events: {
       onBatch() {},
       onDamage() {},
       onIncarnation() {},
       onFailure() {},
-      onAsideDamage: (row, reason) => hints?.noteDamage(row, reason)
+      onAsideDamage: (row, reason) => noteDamage(row, reason)
     }
   })
   const { store, settle, endTurn } = opened
   const state = { store, settle, endTurn, missed, nowMs: 1000 }
-  hints = await HintStore.open({
+  const hints = await HintStore.open({
     store,
     clock: { now: () => state.nowMs, monotonic: () => 0 },
     log: silent,
@@ -49,6 +49,9 @@ async function open(database: Database, options: Partial<HintStoreOptions> = {})
     modeOf: () => 'siblings',
     partitionOf: (key) => key.key[0] ?? 0,
     onRangeMissed: (partition, target) => missed.push(`${target}/${partition}`),
+    followDamage: (callback) => {
+      noteDamage = callback
+    },
     ...options
   })
   await hints.ready
@@ -196,7 +199,8 @@ describe('hints', () => {
         bytesPerTargetMax: 1e9,
         modeOf: () => 'siblings',
         partitionOf: (key) => key.key[0] ?? 0,
-        onRangeMissed() {}
+        onRangeMissed() {},
+        followDamage() {}
       })
       for (let at = half; at < list.length; at++) {
         apply(hints, at, at + 1)
@@ -241,7 +245,8 @@ describe('hints', () => {
       bytesPerTargetMax: 1e9,
       modeOf: () => 'siblings',
       partitionOf: (key) => key.key[0] ?? 0,
-      onRangeMissed() {}
+      onRangeMissed() {},
+      followDamage() {}
     }
     hints = await HintStore.open(options)
     await hints.ready
@@ -289,18 +294,36 @@ describe('hints', () => {
     before.hints.put('n1', keyOf('a'), first)
     before.hints.put('n1', keyOf('b'), second)
     await before.settle()
-    const row = hintRowKey('n1', keyOf('a'))
-    const bytes = disk.getSync(row)
-    assert.ok(bytes !== undefined)
-    const spoilt = Buffer.from(bytes)
-    spoilt[spoilt.length - 1] = (spoilt[spoilt.length - 1] ?? 0) ^ 1
-    await disk.batch([{ type: 'put', key: row, value: spoilt }], { sync: true })
+    await spoil(disk, hintRowKey('n1', keyOf('a')))
     assert.equal(before.hints.get('n1', keyOf('a')), null)
     await before.settle()
     await before.hints.ready
     assert.equal(before.hints.counters.damaged, 1)
     assert.deepEqual(before.missed, [`n1/${'a'.charCodeAt(0)}`])
     assert.equal(before.hints.backlog()[0]?.count, 1)
+    assert.equal((await disk.slice(allHints.from, allHints.to, 10)).length, 1)
+  })
+
+  it('that are damaged when the node starts are told like others, also the first of a target', async () => {
+    const disk = await memoryDatabase()
+    const before = await open(disk)
+    const [first, second] = await twoObjects()
+    before.hints.put('n1', keyOf('a'), first)
+    before.hints.put('n1', keyOf('b'), second)
+    before.hints.put('n2', keyOf('c'), second)
+    await before.settle()
+    for (const row of [hintRowKey('n1', keyOf('a')), hintRowKey('n2', keyOf('c'))]) {
+      await spoil(disk, row)
+    }
+    const after = await open(disk)
+    await after.settle()
+    assert.equal(after.hints.counters.damaged, 2)
+    assert.deepEqual(
+      after.missed,
+      ['a', 'c'].map((key, i) => `n${i + 1}/${key.charCodeAt(0)}`)
+    )
+    assert.deepEqual(after.hints.targets, ['n1'])
+    assert.equal(after.hints.backlog()[0]?.count, 1)
     assert.equal((await disk.slice(allHints.from, allHints.to, 10)).length, 1)
   })
 
@@ -320,6 +343,14 @@ describe('hints', () => {
     assert.equal(again.hints.backlog().length, names.length)
   })
 })
+
+async function spoil(disk: Database, row: Buffer): Promise<void> {
+  const bytes = disk.getSync(row)
+  assert.ok(bytes !== undefined)
+  const spoilt = Buffer.from(bytes)
+  spoilt[spoilt.length - 1] = (spoilt[spoilt.length - 1] ?? 0) ^ 1
+  await disk.batch([{ type: 'put', key: row, value: spoilt }], { sync: true })
+}
 
 /** Two writes of one key that had not seen each other. */
 async function twoObjects(): Promise<[Versions, Versions]> {
