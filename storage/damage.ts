@@ -47,8 +47,10 @@ export class DamageList {
 
   addValue(id: string, dot: Dot): boolean {
     const known = this.#keys.get(id)
-    if (known === 'row' || known?.some((other) => compareDots(other, dot) === 0)) return false
-    this.#set(id, [...(known ?? []), dot])
+    // A row whose values are read is one that can be read.
+    const dots = known === undefined || known === 'row' ? [] : known
+    if (dots.some((other) => compareDots(other, dot) === 0)) return false
+    this.#set(id, [...dots, dot])
     return true
   }
 

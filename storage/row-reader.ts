@@ -36,6 +36,8 @@ export interface RowReaderOptions {
   readonly checkOpen: () => void
   /** Called once for a damaged row, and once for each damaged value. */
   readonly onDamage: (key: ObjectKey, reason: string) => void
+  /** A row that was damaged when it was read before is not now: the error has passed. */
+  readonly onReadable: (key: ObjectKey) => void
   /** Rows of the range are in files that cannot be read, and which ones they are nobody knows. */
   readonly onUnreadable: (range: RowRange, reason: string) => void
 }
@@ -177,6 +179,16 @@ export class RowReader {
   }
 
   #readRow(key: ObjectKey): Row | null {
+    const { damage, onReadable } = this.#options
+    const row = this.#readFromDatabase(key)
+    if (damage.get(key.id) === 'row') {
+      damage.healed(key.id)
+      onReadable(key)
+    }
+    return row
+  }
+
+  #readFromDatabase(key: ObjectKey): Row | null {
     try {
       const bytes = this.#options.database.getSync(key.row)
       return bytes === undefined ? null : decodeRow(key.row, bytes)

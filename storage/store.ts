@@ -79,6 +79,7 @@ export class Store {
       damage: this.#damage,
       checkOpen: () => this.#checkOpen(),
       onDamage: (key, reason) => this.#noteDamage(key, reason),
+      onReadable: (key) => this.#noteReadable(key),
       onUnreadable: (range, reason) => this.#noteUnreadable(range, reason)
     })
     this.#asides = new AsideRows({
@@ -338,6 +339,19 @@ export class Store {
   #noteDamage(key: ObjectKey, reason: string): void {
     this.#options.events.onDamage(key, reason)
     this.renewIncarnation(`damaged row: ${reason}`)
+    this.#distrust(key)
+  }
+
+  // Its leaf may have been counted without the row.
+  #noteReadable(key: ObjectKey): void {
+    this.#options.log.warn(
+      { bucket: String(key.bucket), key: String(key.key) },
+      'a row that could not be read can be read again'
+    )
+    this.#distrust(key)
+  }
+
+  #distrust(key: ObjectKey): void {
     const changes = this.#options.trees?.distrust(key) ?? []
     if (changes.length > 0) void this.changeAside(changes)
   }

@@ -101,4 +101,28 @@ describe('a damaged value that is kept apart', () => {
     await settle()
     assert.deepEqual(valuesOf(store, key), ['sibling'])
   })
+
+  test('is known also where the row itself could not be read for a while', async () => {
+    const database = await memoryDatabase()
+    let isFailing = false
+    const { store, settle } = await openStore({
+      ...database,
+      getSync: (row) => {
+        if (isFailing) throw new Error('IO error: too many open files')
+        return database.getSync(row)
+      }
+    })
+    const large = Buffer.alloc(inlineValueBytesMax + 1, 'x')
+    const { version: lost } = put(store, key, writeOf(large)).result
+    await settle()
+    isFailing = true
+    assert.throws(() => store.read(key), DamagedRowError)
+    isFailing = false
+    await database.batch([{ type: 'del', key: valueRowKey(key, lost.dot) }], { sync: true })
+    assert.throws(() => store.withValues(key, [{ ...lost, value: null }]), DamagedRowError)
+    store.mutate(key, (current) => {
+      assert.equal(current, null, 'a version without its value is left out')
+      return { next: null, result: null }
+    })
+  })
 })

@@ -160,6 +160,35 @@ describe('damage', () => {
     assert.deepEqual(world.mismatches, [], 'it was told as damage already')
   })
 
+  test('that has passed is none: the row counts again, and what replaces it is counted once', async () => {
+    const database = await memoryDatabase()
+    let isFailing = false
+    const failing: Database = {
+      ...database,
+      getSync: (row) => {
+        if (isFailing && row.equals(key(7).row)) throw new Error('IO error: too many open files')
+        return database.getSync(row)
+      }
+    }
+    const world = await filledWorld(failing)
+    const fail = async () => {
+      isFailing = true
+      assert.throws(() => world.store.read(key(7)))
+      await atRest(world)
+      isFailing = false
+      assert.equal(world.trees.keysIn(1), 3)
+    }
+    await fail()
+    assert.notEqual(world.store.read(key(7)), null)
+    assert.deepEqual(world.store.damagedKeys(16), [])
+    await assertExact(world)
+    await fail()
+    put(world.store, key(7), writeOf('new'))
+    await assertExact(world)
+    assert.equal(await scrubRound(world), 0)
+    assert.deepEqual(world.mismatches, [])
+  })
+
   test('is remembered over a crash by the mark of its leaf', async () => {
     const disk = await JournaledDatabase.open()
     const world = await filledWorld(disk)
