@@ -98,7 +98,8 @@ export class Collection {
     const range = tombstoneRange(this.#partition, partitions)
     const from = this.#from ?? range.from
     const slice = { from, to: range.to }
-    const { rows, next } = await store.walkAside(slice, Math.min(limit, rowsAtOnce))
+    // A scrub puts back what is missing in the index.
+    const { rows, next } = await store.walkReadableAside(slice, Math.min(limit, rowsAtOnce))
     for (const { key } of rows) this.#collectRow(key)
     this.#from = next
     if (next === null) {

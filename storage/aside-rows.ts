@@ -4,7 +4,7 @@ import type { Database, DatabaseOperation } from './database.ts'
 import type { RowRange } from './keys.ts'
 import { decodeSealed, encodeSealed } from './row-codec.ts'
 import type { StagedRow } from './row-reader.ts'
-import type { StagedRows } from './staged-rows.ts'
+import type { FoundRow, StagedRows } from './staged-rows.ts'
 
 /**
  * A change of a row that is no object: hints, indexes, marks, proofs. Its owner chooses the key (first byte: the kind,
@@ -43,12 +43,14 @@ export class AsideRows {
     return this.#unseal(key, () => this.#options.database.getSync(key))
   }
 
+  /** Errors: what the database throws; without what cannot be read, and told so, for who gives `onUnreadable`. */
   walk<T>(
     range: RowRange,
     limit: number,
-    visit: (rows: readonly AsideRow[], next: Buffer | null) => T
+    visit: (rows: readonly AsideRow[], next: Buffer | null) => T,
+    onUnreadable?: (thrown: unknown) => void
   ): Promise<T> {
-    return this.#options.staged.slice(range, limit, (found, next) => {
+    const unseal = (found: readonly FoundRow[], next: Buffer | null): T => {
       const rows: AsideRow[] = []
       for (const { key, bytes } of found) {
         if (bytes !== null) rows.push({ key, content: this.#unseal(key, () => bytes) })
@@ -58,7 +60,8 @@ export class AsideRows {
         }
       }
       return visit(rows, next)
-    })
+    }
+    return this.#options.staged.slice(range, limit, unseal, onUnreadable)
   }
 
   /** The operations of `changes`, and what shadows the database until they are written. */

@@ -32,6 +32,11 @@ export type { NewRow } from './row-operations.ts'
 export type { WalkedRow } from './row-reader.ts'
 export type { Mutation, RowWatcher, StoreEvents, StoreOptions } from './store-options.ts'
 
+interface AsideSlice {
+  readonly rows: readonly AsideRow[]
+  readonly next: Buffer | null
+}
+
 const written = Promise.resolve()
 const unreadablePlacesMax = 4096
 const nothingAlongside = (): readonly AsideChange[] => []
@@ -201,13 +206,34 @@ export class Store {
     return durable
   }
 
-  /** One bounded slice of rows that are no objects, in order and as they are now; `next` as in `walk`. */
-  async walkAside(
+  /**
+   * One bounded slice of rows that are no objects, in order and as they are now; `next` as in `walk`.
+   *
+   * Errors: what the database throws where files cannot be read.
+   */
+  walkAside(range: RowRange, limit: number): Promise<AsideSlice> {
+    return this.#walkAside(range, limit)
+  }
+
+  /** As `walkAside`, past what cannot be read: for rows that do no harm where they are missed, and are put back. */
+  walkReadableAside(range: RowRange, limit: number): Promise<AsideSlice> {
+    return this.#walkAside(range, limit, (thrown) =>
+      this.#noteUnreadable(range, thrown instanceof Error ? thrown.message : String(thrown))
+    )
+  }
+
+  async #walkAside(
     range: RowRange,
-    limit: number
-  ): Promise<{ rows: readonly AsideRow[]; next: Buffer | null }> {
+    limit: number,
+    onUnreadable?: (thrown: unknown) => void
+  ): Promise<AsideSlice> {
     this.#checkOpen()
-    const slice = await this.#asides.walk(range, limit, (rows, next) => ({ rows, next }))
+    const slice = await this.#asides.walk(
+      range,
+      limit,
+      (rows, next) => ({ rows, next }),
+      onUnreadable
+    )
     this.#checkOpen()
     return slice
   }
@@ -363,7 +389,7 @@ export class Store {
     this.#unreadable.add(place)
     this.#options.log.error(
       { from: place, to: to.toString('hex'), reason },
-      'part of the database cannot be read; its rows are taken from the other replicas'
+      'part of the database cannot be read; what was there is taken from the other replicas'
     )
     this.#options.events.onUnreadable?.()
     this.renewIncarnation(`rows that cannot be read: ${reason}`)

@@ -5,6 +5,7 @@ import { inlineValueBytesMax } from '../../core/limits.ts'
 import { Collection } from '../../repair/collection.ts'
 import { makePair } from '../../repair/pair-proofs.ts'
 import { ended, type ReportTable } from '../../repair/report-table.ts'
+import type { Database } from '../../storage/database.ts'
 import { decodeObject, encodeObject } from '../../storage/object-codec.ts'
 import type { Row } from '../../storage/row-codec.ts'
 import type { Versions } from '../../storage/version.ts'
@@ -205,8 +206,8 @@ describe('a node that starts again', () => {
 })
 
 describe('collection', () => {
-  const open = async () => {
-    const replica = await openReplica(await memoryDatabase())
+  const open = async (database?: Database) => {
+    const replica = await openReplica(database ?? (await memoryDatabase()))
     const collection = new Collection({
       store: replica.store,
       watermarks: replica.watermarks,
@@ -233,6 +234,27 @@ describe('collection', () => {
     await collection.collectAll()
     assert.deepEqual(valuesOf(replica.store, key), ['value'])
     assert.deepEqual([collection.counts.held, collection.counts.collected], [0, 1])
+  })
+
+  test('goes on where part of the index cannot be read', async () => {
+    const database = await memoryDatabase()
+    const isIndex = (place: Buffer) => place[0] === 't'.charCodeAt(0)
+    const { replica, collection } = await open({
+      ...database,
+      slice: (from, to, limit) =>
+        isIndex(from)
+          ? Promise.reject(new Error('Corruption: bad block contents'))
+          : database.slice(from, to, limit)
+    })
+    const versions = await writtenElsewhere(null)
+    await replica.reception.receive(key, versions, null)
+    prove(replica, versions)
+    replica.clock.nowMs += 1000
+    await replica.settle()
+    const { incarnation } = replica.store.minter
+    await collection.collectAll()
+    assert.equal(replica.store.read(key), null)
+    assert.notEqual(replica.store.minter.incarnation, incarnation, 'it may have minted there')
   })
 
   test('a row goes with its last version', async () => {
