@@ -38,6 +38,12 @@ export class DamageList {
     return this.#keys.has(id)
   }
 
+  /** Whether there is any of ids from `from` up to and without `to`. */
+  hasIn(from: string, to: string): boolean {
+    for (const id of this.#keys.keys()) if (id >= from && id < to) return true
+    return false
+  }
+
   /** Answers whether this is news. */
   addRow(id: string): boolean {
     if (this.#keys.get(id) === 'row') return false

@@ -124,6 +124,12 @@ export class Store {
     return this.#damage.take(countMax).map((id) => parseObjectKey(Buffer.from(id, 'latin1')))
   }
 
+  /** Whether rows of the range are known to be damaged. */
+  hasDamage({ from, to }: RowRange): boolean {
+    if (this.#damage.isEmpty) return false
+    return this.#damage.hasIn(from.toString('latin1'), to.toString('latin1'))
+  }
+
   /** Fills in the values that are kept apart. Errors: DamagedRowError where one is missing or damaged. */
   withValues(key: ObjectKey, versions: Versions): Versions {
     if (!versions.some(lacksValue)) return versions

@@ -194,8 +194,11 @@ export class TreeKeeper {
     await last
   }
 
+  // What is damaged counts as none, but not to a start, which knows nothing of it before it is read: the marks stay.
   #canCheckpoint(partition: number): boolean {
-    return this.#trees.wantsCheckpoint(partition) && this.#trees.isTrusted(partition)
+    const trees = this.#trees
+    if (!trees.wantsCheckpoint(partition) || !trees.isTrusted(partition)) return false
+    return !this.#store.hasDamage(trees.rangeOf(partition, 0, leavesPerPartition))
   }
 
   /** Batches keep the order in which they were staged, so a checkpoint is on disk only behind all that it has in it. */

@@ -204,6 +204,33 @@ describe('damage', () => {
     await assertExact(next)
   })
 
+  test('of a value keeps its leaf out of checkpoints until it is healed', async () => {
+    const database = await memoryDatabase()
+    const world = await filledWorld(database)
+    const checkpoints = async () => {
+      while ((await world.keeper.checkpointSome()) !== null);
+    }
+    await checkpoints()
+    const [version] = world.store.read(key(3))?.versions ?? []
+    assert.ok(version !== undefined)
+    await flip(database, valueRowKey(key(3), version.dot))
+    assert.equal(await scrubRound(world), 1)
+    put(world.store, key(12), writeOf('elsewhere'))
+    await assertExact(world)
+    await checkpoints()
+    assert.equal(world.trees.wantsCheckpoint(0), true)
+    assert.equal(world.trees.wantsCheckpoint(3), false)
+
+    // A start knows nothing of the damage before the value is read again.
+    const next = await openWorld(database)
+    await assertExact(next)
+    assert.equal(next.trees.keysIn(0), 4)
+
+    take(world.store, key(3), [{ ...version, value: Buffer.from('x'.repeat(5000)) }])
+    await checkpoints()
+    assert.equal(world.trees.wantsCheckpoint(0), false)
+  })
+
   test('that is met behind the place of a count has the leaf counted once more', async () => {
     const database = await memoryDatabase()
     const world = await openWorld(slowSlices(database))
