@@ -93,7 +93,7 @@ export class Store {
       log,
       onDamage: (rowKey, reason) => {
         events.onAsideDamage?.(rowKey, reason)
-        this.renewIncarnation(`damaged row: ${reason}`)
+        this.noteLoss(`damaged row: ${reason}`)
       }
     })
   }
@@ -286,6 +286,15 @@ export class Store {
     this.#options.log.warn({ reason }, 'this node takes a new incarnation')
   }
 
+  /**
+   * Of what was written something is lost or old. That ends the incarnation only where it has minted: every incarnation
+   * is remembered for good, by all nodes, and thousands of rows may rot at once.
+   */
+  noteLoss(reason: string): void {
+    if (this.minter.counter > 0) this.renewIncarnation(reason)
+    else this.#database.forgetCached?.()
+  }
+
   /** Errors: `overloaded` where too much waits to be written; the store's failure once it has failed. */
   checkRoom(): void {
     this.#commit.checkRoom()
@@ -370,7 +379,7 @@ export class Store {
   // After any read error the node may have lost what it minted on this row, hence the new incarnation.
   #noteDamage(key: ObjectKey, reason: string): void {
     this.#options.events.onDamage(key, reason)
-    this.renewIncarnation(`damaged row: ${reason}`)
+    this.noteLoss(`damaged row: ${reason}`)
     this.#distrust(key)
   }
 
@@ -398,6 +407,6 @@ export class Store {
       'part of the database cannot be read; what was there is taken from the other replicas'
     )
     this.#options.events.onUnreadable?.()
-    this.renewIncarnation(`rows that cannot be read: ${reason}`)
+    this.noteLoss(`rows that cannot be read: ${reason}`)
   }
 }

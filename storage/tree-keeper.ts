@@ -223,7 +223,7 @@ export class TreeKeeper {
       'rows are not what the hash tree says; they are taken from the other replicas'
     )
     // What has vanished may be what this node had minted.
-    this.#store.renewIncarnation('rows are not what the hash tree says')
+    this.#store.noteLoss('rows are not what the hash tree says')
     for (const leaf of leaves) this.#options.events.onLeafMismatch(partition, leaf)
   }
 

@@ -250,6 +250,7 @@ describe('collection', () => {
     await replica.reception.receive(key, versions, null)
     prove(replica, versions)
     replica.clock.nowMs += 1000
+    put(replica.store, keyOf('another'), writeOf('minted'))
     await replica.settle()
     const { incarnation } = replica.store.minter
     await collection.collectAll()

@@ -121,6 +121,7 @@ describe('a row that is no object', () => {
   test('that is damaged counts as none, shows in walks, and ends the incarnation once', async () => {
     const database = await memoryDatabase()
     const { store, settle, told } = await openStore(database)
+    put(store, keyOf('key'), writeOf('minted'))
     void store.changeAside([putAside('a', 'one'), putAside('b', 'two')])
     await settle()
     const bytes = Buffer.from(database.getSync(rowKey('a')) ?? [])

@@ -109,6 +109,27 @@ describe('an incarnation', () => {
     assert.deepEqual(store.minter.identity(false).ended, [incarnation])
   })
 
+  test('ends once for all the damage that is found before it mints again', async () => {
+    const database = await memoryDatabase()
+    const { store, settle } = await openStore(database)
+    const keys = Array.from({ length: 100 }, (_, i) => keyOf(`key ${i}`))
+    for (const each of keys) put(store, each, writeOf('value'))
+    await settle()
+    const read = (from: number, to: number) => {
+      for (const each of keys.slice(from, to)) assert.throws(() => store.read(each))
+    }
+    for (const each of keys) {
+      await database.batch([{ type: 'put', key: each.row, value: Buffer.alloc(20) }], {
+        sync: true
+      })
+    }
+    read(0, 50)
+    assert.equal(store.minter.ended.length, 1)
+    put(store, key, writeOf('another'))
+    read(50, 100)
+    assert.equal(store.minter.ended.length, 2)
+  })
+
   test('that was renewed is on disk with the batch of the next write', async () => {
     const database = await memoryDatabase()
     const { store, settle, told } = await openStore(database)
