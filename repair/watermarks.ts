@@ -1,3 +1,4 @@
+import { vectorEntriesMax } from '../core/limits.ts'
 import { isLive, type Version } from '../storage/version.ts'
 import type { Dot } from '../storage/version-vector.ts'
 import {
@@ -111,7 +112,7 @@ export class Watermarks {
   }
 
   learnReports(reports: ReportTable): void {
-    const table = mergeTables(this.#table, reports)
+    const table = mergeTables(this.#table, this.#thatFit(reports))
     if (table === this.#table) return
     this.#table = table
     this.#options.onChange({ kind: 'table' })
@@ -274,6 +275,13 @@ export class Watermarks {
 
   preparedTableOf(pair: Pair, partition: number): ReportTable {
     return this.#prepared.tableOf(pair, partition)
+  }
+
+  /** A table of more incarnations could not be read by anybody. What is left out is proven to nobody, and so kept. */
+  #thatFit(reports: ReportTable): ReportTable {
+    let room = vectorEntriesMax - this.#table.size
+    if (reports.size <= room) return reports
+    return new Map([...reports].filter(([name]) => this.#table.has(name) || room-- > 0))
   }
 
   #note(proof: PairProof): void {

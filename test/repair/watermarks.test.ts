@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { vectorEntriesMax } from '../../core/limits.ts'
 import { makePair } from '../../repair/pair-proofs.ts'
 import { ended, type ReportTable } from '../../repair/report-table.ts'
+import { decodeTable, encodeTable } from '../../repair/report-table-codec.ts'
 import { nameOfWatermark, type WatermarkVector } from '../../repair/watermark-vector.ts'
 import { type WatermarkChange, Watermarks } from '../../repair/watermarks.ts'
 import type { Version } from '../../storage/version.ts'
@@ -127,6 +129,21 @@ describe('a watermark', () => {
       assert.equal(watermarks.isBehind(0), false)
       assert.equal(watermarks.vector(0).size, 0, 'what it lacks still proves nothing')
     }
+  })
+
+  test('has no more reports than a table that can be read: only those that are there already still rise', () => {
+    const { watermarks } = open('n1')
+    const settled = (from: number, count: number): ReportTable => {
+      const names = Array.from({ length: count }, (_, i) => String(from + i).padStart(8, '0'))
+      return new Map(names.map((name) => [name, { member: 'n2', upTo: ended, lower: new Map() }]))
+    }
+    watermarks.learnReports(tableOf(7))
+    watermarks.learnReports(settled(0, 40_000))
+    watermarks.learnReports(settled(40_000, 40_000))
+    watermarks.learnReports(tableOf(9))
+    const table = decodeTable(encodeTable(watermarks.table))
+    assert.equal(table.size, vectorEntriesMax)
+    assert.equal(table.get(incarnation)?.upTo, 9)
   })
 
   test('of the only replica is not forgotten: nobody could bring it level', () => {
