@@ -266,6 +266,7 @@ export class HashTrees implements RowWatcher {
   #treeOf(partition: number): PartitionTree {
     const found = this.#trees[partition]
     if (found !== undefined) return found
+    assert(partition < this.partitions, 'the partition is one of the cluster')
     const tree = new PartitionTree(this.#hasher)
     this.#trees[partition] = tree
     return tree

@@ -156,7 +156,9 @@ export class ResponderSession {
   }
 
   *#verify({ partitions }: Asked<'verify'>): Answer<'verified'> {
-    yield* perform({ kind: 'verify', partitions })
+    const { partitionCount } = this.options.side
+    const existing = partitions.filter((partition) => partition < partitionCount)
+    yield* perform({ kind: 'verify', partitions: existing })
     return { kind: 'verified' }
   }
 

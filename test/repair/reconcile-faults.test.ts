@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ReconcileRequest } from '../../proto/frames.ts'
+import { PartitionLocks } from '../../repair/reconcile/partition-locks.ts'
+import { ResponderSession } from '../../repair/reconcile/responder-session.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { type Fate, Pair } from './reconcile-pair.ts'
 import { keyOf, MemorySide, tableName, version } from './reconcile-side.ts'
@@ -129,6 +131,19 @@ describe('messages of another session or snapshot', () => {
     assert.match(reason, /another ring/)
     assert.equal(pair.ourLocks.held, 0)
   })
+})
+
+test('a partition that does not exist is not counted anew for a peer that asks for it', () => {
+  const session = new ResponderSession({
+    id: Buffer.alloc(8),
+    peer: 'n1',
+    side: new MemorySide(partitionCount),
+    locks: new PartitionLocks(),
+    youngMs: 0
+  })
+  const question = { kind: 'verify', partitions: [3, partitionCount] } as const
+  const { value } = session.answer(question, { facts: [], wanted: [] }).next()
+  assert.deepEqual(value, { kind: 'verify', partitions: [3] })
 })
 
 describe('a session that is cancelled', () => {

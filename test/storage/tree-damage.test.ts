@@ -286,6 +286,14 @@ describe('damage', () => {
     assert.equal((await world.keeper.snapshot(3)).keys, 4)
   })
 
+  test('is not looked for in a partition that does not exist, which adds none to the trees', async () => {
+    const world = await filledWorld(await memoryDatabase())
+    await assert.rejects(world.keeper.verify(9), /the partition is one of the cluster/)
+    assert.equal(world.trees.partitions, 4)
+    assert.equal(await scrubRound(world), 0)
+    await assertExact(world)
+  })
+
   test('is what verify answers with', async () => {
     const database = await memoryDatabase()
     const world = await filledWorld(database)
