@@ -28,6 +28,10 @@ export class PartitionProgress {
   rowsToStream = 0
   /** Rows were exchanged in this pass, and the roots were not found equal since. */
   isToBeLookedAt = false
+  /** Why rows that were announced did not go over in this pass; empty where all did. */
+  missing = ''
+  /** A stream brought less than was announced: where one side still holds nothing, the leaves are compared instead. */
+  streamedLess = false
   /** What keeps the partition from being called equal whatever is compared again; empty for nothing. */
   obstacle = ''
   /** The pass in which differing keys were counted: those that are met again in the next are not counted again. */
@@ -42,6 +46,7 @@ export class PartitionProgress {
     this.snapshot = snapshot
     this.passes++
     this.isToBeLookedAt = false
+    this.missing = ''
     this.obstacle = ''
     if (this.passes === 1) this.keys = snapshot.keys
   }
@@ -64,6 +69,12 @@ export class PartitionProgress {
     if (this.#countedPass !== this.passes) return false
     this.differences++
     return true
+  }
+
+  /** A row that was announced did not go over: it changed meanwhile, or cannot be read; the next pass tells which. */
+  miss(reason: string): void {
+    this.isToBeLookedAt = true
+    this.missing = reason
   }
 
   end(verdict: PartitionOutcome['verdict'], reason: string): void {

@@ -73,15 +73,18 @@ function* runSession(context: SessionContext): Script<void> {
   for (;;) {
     const due = context.inPhase('waiting', 'again')
     const begun = due.filter(({ passes }) => passes < passesMax)
-    for (const progress of due) {
-      if (progress.passes >= passesMax) progress.end('later', giveUpReason(progress))
-    }
+    for (const progress of due) if (progress.passes >= passesMax) giveUp(progress)
     if (begun.length === 0) break
     yield* runPass(context, begun)
   }
   // The peer gives its locks back by itself once everything is proven; otherwise it is told.
   const isProven = [...context.partitions.values()].every(({ verdict }) => verdict === 'equal')
   if (!isProven || context.options.dryRun) yield* context.ask({ kind: 'bye' }, 'kept')
+}
+
+function giveUp(progress: PartitionProgress): void {
+  if (progress.missing === '') progress.end('later', giveUpReason(progress))
+  else progress.end('differs', progress.missing)
 }
 
 function giveUpReason({ passes, reason }: PartitionProgress): string {
@@ -107,13 +110,12 @@ function* runPass(context: SessionContext, begun: readonly PartitionProgress[]):
   const { dryRun } = context.options
   const { differing, emptyHere, emptyThere } = yield* openPartitions(context, begun)
   const leaves = yield* descend(context, differing)
-  if (dryRun) {
-    for (const [progress, numbers] of allLeaves(context, [...emptyHere, ...emptyThere])) {
-      leaves.set(progress, numbers)
-    }
-  }
+  const isStreamed = ({ streamedLess }: PartitionProgress) => !dryRun && !streamedLess
+  const isCompared = (progress: PartitionProgress) => !isStreamed(progress)
+  const compared = [...emptyHere, ...emptyThere].filter(isCompared)
+  for (const [progress, numbers] of allLeaves(context, compared)) leaves.set(progress, numbers)
   yield* repairLeaves(context, leaves)
-  if (!dryRun) yield* streamRows(context, emptyHere, emptyThere)
+  yield* streamRows(context, emptyHere.filter(isStreamed), emptyThere.filter(isStreamed))
   for (const progress of begun) if (progress.phase === 'comparing') conclude(progress, dryRun)
   if (dryRun) {
     for (const progress of context.inPhase('equal')) progress.end('equal', '')

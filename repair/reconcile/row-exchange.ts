@@ -3,7 +3,7 @@ import { DecodeError } from '../../core/errors.ts'
 import { partitionOf } from '../../ring/token.ts'
 import { perform, type Script } from './calls.ts'
 import type { RowWork } from './leaf-comparison.ts'
-import { startOf } from './leaf-content.ts'
+import { keyDigestOf, startOf } from './leaf-content.ts'
 import type { PresentRoot, Want, WantsPart } from './messages.ts'
 import type { PartitionProgress } from './partition-progress.ts'
 import type { ShippedRow } from './range-side.ts'
@@ -86,7 +86,7 @@ function* exchangeOnce(
   for (const [i, { progress }] of batch.entries()) {
     const row = read[i] ?? null
     // What is there no more was overwritten, and whatever overwrote it is looked at with the partition's next pass.
-    if (row === null) progress.isToBeLookedAt = true
+    if (row === null) progress.miss('rows of this node could not be read')
     else {
       rows.push(row)
       senders.push(progress)
@@ -115,11 +115,25 @@ function* exchangeOnce(
   }
   yield* setAside(context, aside)
   yield* takeIn(context, reply.rows)
+  noteAnswered(context, asked.slice(0, reply.answered), reply.rows)
   yield* compareRoots(context, reply.roots)
   context.counters.rowsToShip -= reply.answered
   if (!reply.stale) return reply.answered
   for (const { progress } of asked) context.restart(progress, 'the peer speaks of another snapshot')
   return null
+}
+
+/** A want is done with also where its row did not come; then nothing says yet that there is no difference any more. */
+function noteAnswered(
+  context: SessionContext,
+  answered: readonly Wanted[],
+  rows: readonly ShippedRow[]
+): void {
+  const came = new Set(rows.map(({ key }) => startOf(keyDigestOf(context.options.id, key))))
+  for (const { progress, want } of answered) {
+    progress.isToBeLookedAt = true
+    if (!came.has(want.digestStart)) progress.miss('the peer did not send rows that it told of')
+  }
 }
 
 /** Both sides have taken what the other had: where the roots are equal now, there is nothing left to look at. */

@@ -36,8 +36,17 @@ export function* streamRows(
   const streamed = [...emptyHere, ...emptyThere]
   for (const { rowsToStream } of streamed) context.counters.rowsToShip += rowsToStream
   yield* all(Array.from({ length: Math.min(laneCount, pulls.length + pushes.length) }, lane))
-  // Tombstones that count as absent were expected, too, and so was what could not be streamed.
-  for (const progress of streamed) expectLess(context, progress, progress.rowsToStream)
+  for (const progress of streamed) {
+    noteFewer(progress)
+    expectLess(context, progress, progress.rowsToStream)
+  }
+}
+
+// Tombstones that count as absent were announced, too, and so was what cannot be read: only a comparison tells which.
+function noteFewer(progress: PartitionProgress): void {
+  if (progress.phase !== 'comparing' || progress.rowsToStream === 0) return
+  progress.isToBeLookedAt = true
+  progress.streamedLess = true
 }
 
 function expectLess(context: SessionContext, progress: PartitionProgress, rows: number): void {
