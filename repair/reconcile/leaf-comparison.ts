@@ -1,6 +1,6 @@
 import { DecodeError } from '../../core/errors.ts'
 import type { ObjectKey } from '../../storage/keys.ts'
-import type { Dot } from '../../storage/version-vector.ts'
+import { compareDots, type Dot } from '../../storage/version-vector.ts'
 import {
   type ComparedRow,
   comparedRows,
@@ -28,10 +28,23 @@ export interface ReportedRow {
   readonly keyDigest: number
   readonly key: ObjectKey
   readonly dots: readonly Dot[]
+  /** Bytes of the versions, in the same order. */
+  readonly sizes: readonly number[]
 }
 
 export function reportedRow({ key, versions }: ComparedRow, keyDigest: number): ReportedRow {
-  return { keyDigest, key, dots: versions.map(({ dot }) => dot) }
+  const dots = versions.map(({ dot }) => dot)
+  return { keyDigest, key, dots, sizes: versions.map(({ size }) => size) }
+}
+
+/** An estimate of what it takes to send these versions of the row. */
+export function bytesToSend({ key, dots, sizes }: ReportedRow, wanted: readonly Dot[]): number {
+  let bytes = key.row.length
+  for (const [i, dot] of dots.entries()) {
+    const isWanted = wanted === dots || wanted.some((other) => compareDots(dot, other) === 0)
+    if (isWanted) bytes += (sizes[i] ?? 0) + rowOverheadBytes
+  }
+  return bytes
 }
 
 interface ComparedEntries {

@@ -5,7 +5,7 @@ import { decodeForeignObject } from '../../storage/object-codec.ts'
 import { perform, type Script } from './calls.ts'
 import { childDigests, childrenIn, differingChildren } from './child-digests.ts'
 import { HiddenRows } from './hidden-rows.ts'
-import { compareEntries, type ReportedRow, reportedRow } from './leaf-comparison.ts'
+import { bytesToSend, compareEntries, type ReportedRow, reportedRow } from './leaf-comparison.ts'
 import { comparedRows, keyDigestOf, startOf } from './leaf-content.ts'
 import {
   type Envelope,
@@ -258,7 +258,7 @@ export class ResponderSession {
     return rows
   }
 
-  /** Reads what is wanted in its order, until the bytes of one message are reached. */
+  /** Reads what is wanted in its order, as much as fits one message; a single row may be larger. */
   *#fetch(
     parts: readonly (PartitionRef & { readonly wants: readonly Want[] })[]
   ): Script<{ readonly answered: number; readonly found: ShippedRow[] }> {
@@ -270,29 +270,37 @@ export class ResponderSession {
         if (bytes >= wantsBytesMax) return { answered, found }
         if (!(yield* perform({ kind: 'budget', bytes: 0 }))) return { answered, found }
         const some = wants.slice(from, from + wantsAtOnce)
-        const wanted = yield* this.#resolve(partition, some)
+        const { count, wanted } = yield* this.#resolve(partition, some, wantsBytesMax - bytes)
         const rows = yield* perform({ kind: 'read', wanted })
         const read = rows.filter((row) => row !== null)
         found.push(...read)
         bytes += yield* this.#countSent(read)
-        from += some.length
-        answered += some.length
+        from += count
+        answered += count
       }
     }
     return { answered, found }
   }
 
-  /** Wants name rows by digests; a row that was reported too long ago to be remembered is looked up in its leaf again. */
-  *#resolve(partition: number, wants: readonly Want[]): Script<WantedRow[]> {
-    const rows: WantedRow[] = []
-    for (const { leaf, digestStart, dots } of wants) {
+  /**
+   * Wants name rows by digests; a row that was reported too long ago to be remembered is looked up in its leaf again.
+   * Answers with as many of the wants as there is room for, and at least one.
+   */
+  *#resolve(
+    partition: number,
+    wants: readonly Want[],
+    room: number
+  ): Script<{ readonly count: number; readonly wanted: WantedRow[] }> {
+    const wanted: WantedRow[] = []
+    let left = room
+    for (const [count, { leaf, digestStart, dots }] of wants.entries()) {
       const known = this.#reported.of(partition, leaf) ?? (yield* this.#tellAgain(partition, leaf))
-      for (const row of known) {
-        if (startOf(row.keyDigest) !== digestStart) continue
-        rows.push({ key: row.key, dots: dots ?? row.dots })
-      }
+      const named = known.filter(({ keyDigest }) => startOf(keyDigest) === digestStart)
+      for (const row of named) left -= bytesToSend(row, dots ?? row.dots)
+      if (left < 0 && count > 0) return { count, wanted }
+      for (const row of named) wanted.push({ key: row.key, dots: dots ?? row.dots })
     }
-    return rows
+    return { count: wants.length, wanted }
   }
 
   *#tellAgain(partition: number, leaf: number): Script<readonly ReportedRow[]> {
