@@ -66,9 +66,10 @@ function latestDifference(ours: readonly Timed[], theirs: readonly Timed[]): Row
   if (mine === null || other === null || compareDots(mine.dot, other.dot) !== 0) {
     const isMine = other === null || (mine !== null && isLater(mine, other))
     if (isMine && mine !== null) return { ship: [mine.dot], fetch: [] }
-    if (other !== null) return { ship: [], fetch: [other.dot] }
+    return { ship: [], fetch: other === null ? [] : [other.dot] }
   }
-  return { ship: [], fetch: [] }
+  // Whoever still holds older ones, from before the bucket kept the latest only, lets go of them when the latest comes.
+  return { ship: theirs.length > 1 ? [mine.dot] : [], fetch: ours.length > 1 ? [other.dot] : [] }
 }
 
 function latest(versions: readonly Timed[]): Timed | null {

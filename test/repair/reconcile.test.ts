@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Versions } from '../../storage/version.ts'
 import { Pair } from './reconcile-pair.ts'
 import { keyOf, MemorySide, version } from './reconcile-side.ts'
 
@@ -77,6 +78,33 @@ describe('replicas that differ', () => {
     assert.deepEqual(ours.roots(), theirs.roots())
     assert.equal(counters.rowsSent, 10)
     assert.equal(counters.rowsReceived, 10)
+  })
+
+  test('in a bucket that has come to keep the latest, whoever holds more than that lets go of it', async () => {
+    const { ours, theirs, pair } = twoSides(300)
+    const latest = version('n2', [], { timeMs: 2000 })
+    const held: readonly (readonly [Versions, Versions])[] = [
+      [[version('n1'), latest], [latest]],
+      [[latest], [version('n1'), latest]],
+      [
+        [version('n1'), latest],
+        [version('n3'), latest]
+      ]
+    ]
+    for (const [i, [here, there]] of held.entries()) {
+      ours.set(keyOf('b', `siblings ${i}`), here)
+      theirs.set(keyOf('b', `siblings ${i}`), there)
+    }
+    ours.mode = 'lww'
+    theirs.mode = 'lww'
+    const { partitions, counters } = await pair.run({ partitions: all(16) })
+    for (const { verdict, reason } of partitions.values()) assert.equal(verdict, 'equal', reason)
+    assert.deepEqual(ours.roots(), theirs.roots())
+    for (const i of held.keys()) {
+      assert.deepEqual(ours.get(keyOf('b', `siblings ${i}`)), [latest])
+    }
+    assert.equal(counters.rowsSent, 2)
+    assert.equal(counters.rowsReceived, 2)
   })
 
   test('an empty replica is filled from either side without comparing anything', async () => {
