@@ -180,6 +180,7 @@ function workOfRow(
     fetch,
     fetchesAll: fetch.length === theirs.length,
     dots: [...ship, ...fetch],
-    youngMs: Math.max(youngMsOf(shipped, nowMs, youngMs), header?.youngMs ?? 0)
+    // However long the peer would wait, this side holds its partitions for no longer than it would itself.
+    youngMs: Math.max(youngMsOf(shipped, nowMs, youngMs), Math.min(header?.youngMs ?? 0, youngMs))
   }
 }

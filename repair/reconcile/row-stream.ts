@@ -1,3 +1,5 @@
+import { compareBytes } from '../../core/bytes.ts'
+import { DecodeError } from '../../core/errors.ts'
 import { all, perform, type RowSetAside, type Script } from './calls.ts'
 import type { PullPart, Reply } from './messages.ts'
 import type { PartitionProgress } from './partition-progress.ts'
@@ -85,8 +87,14 @@ function* pull(context: SessionContext, { progress, leafFrom, leafTo }: Stripe):
     yield* takeIn(context, reply.rows)
     inVain = reply.wait ? inVain + 1 : 0
     if (inVain > 0) yield* context.awaitRows(inVain)
-    else from = reply.next
+    else from = placeAfter(from, reply.next)
   } while (from !== null || inVain > 0)
+}
+
+/** Where the peer says to go on. Errors: DecodeError where that leads nowhere. */
+function placeAfter(from: Buffer | null, next: Buffer | null): Buffer | null {
+  if (from === null || next === null || compareBytes(next, from) > 0) return next
+  throw new DecodeError('rows that go on where they have been')
 }
 
 function* push(context: SessionContext, { progress, leafFrom, leafTo }: Stripe): Script<void> {

@@ -3,6 +3,8 @@ import { describe, test } from 'node:test'
 import type { ReconcileRequest } from '../../proto/frames.ts'
 import { PartitionLocks } from '../../repair/reconcile/partition-locks.ts'
 import { ResponderSession } from '../../repair/reconcile/responder-session.ts'
+import { decodeQuestion } from '../../repair/reconcile/question-codec.ts'
+import { encodeReply } from '../../repair/reconcile/reply-codec.ts'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { type Fate, Pair } from './reconcile-pair.ts'
 import { keyOf, MemorySide, tableName, version } from './reconcile-side.ts'
@@ -144,6 +146,27 @@ test('a partition that does not exist is not counted anew for a peer that asks f
   const question = { kind: 'verify', partitions: [3, partitionCount] } as const
   const { value } = session.answer(question, { facts: [], wanted: [] }).next()
   assert.deepEqual(value, { kind: 'verify', partitions: [3] })
+})
+
+describe('an answer that leads nowhere', () => {
+  test('ends a stream that would go on at the same place for ever', async () => {
+    const theirs = new MemorySide(1)
+    theirs.set(keyOf('b', 'key'), [version('n2')])
+    const pair = new Pair(new MemorySide(1), theirs)
+    const next = Buffer.from('o')
+    const pulled = { kind: 'pulled', stale: false, wait: false, rows: [], next } as const
+    let pulls = 0
+    pair.answerInstead = ({ number, payload }) => {
+      const isPull = number > 0 && decodeQuestion(payload).question.kind === 'pull'
+      if (!isPull || ++pulls > 100) return null
+      return { kind: 'reconciled', payload: encodeReply(pulled, { facts: [], wanted: [] }) }
+    }
+    const { end, reason } = await pair.run({ partitions: [0] })
+    assert.equal(end, 'failed')
+    assert.match(reason, /where they have been/)
+    await pair.time.pass(20)
+    assert.equal(pair.ourLocks.held + pair.theirLocks.held, 0)
+  })
 })
 
 describe('a session that is cancelled', () => {

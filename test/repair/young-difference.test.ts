@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { workOf } from '../../repair/reconcile/leaf-comparison.ts'
 import { youngMsOf } from '../../repair/reconcile/leaf-content.ts'
 import { hashContent, type Version } from '../../storage/version.ts'
 import { emptyVector, makeActor } from '../../storage/version-vector.ts'
+import { MemorySide } from './reconcile-side.ts'
 
 const nowMs = 1_000_000
 const youngMs = 2000
@@ -44,5 +46,19 @@ describe('a difference is young', () => {
     assert.equal(youngFor(-2000), 0)
     assert.equal(youngFor(-120_000), 0)
     assert.equal(youngFor(-120_000, 500), 1500)
+  })
+
+  it('for no longer than this side would wait itself, whatever the other side says', () => {
+    const { dot, past } = writtenAt(nowMs)
+    const foundFor = (theirsMs: number) => {
+      const header = { keyDigest: 7, youngMs: theirsMs, versions: [{ dot, past, timeMs: null }] }
+      const reply = { lacking: [], rows: [header] }
+      const absence = { watermark: null, nowMs }
+      const rules = { side: new MemorySide(1), session: Buffer.alloc(8), absence, nowMs, youngMs }
+      const [found] = workOf({ leaf: 0, rows: [], hidden: new Map() }, reply, rules)
+      return found?.youngMs
+    }
+    assert.equal(foundFor(1200), 1200)
+    assert.equal(foundFor(Number.MAX_SAFE_INTEGER), youngMs)
   })
 })
