@@ -96,5 +96,7 @@ export interface SessionOutcome {
   readonly end: 'done' | 'busy' | 'failed' | 'cancelled'
   readonly reason: string
   readonly partitions: ReadonlyMap<number, PartitionOutcome>
+  /** Partitions whose trees both sides have recomputed from the rows, whatever became of the session afterwards. */
+  readonly recomputed: readonly number[]
   readonly counters: SessionCounters
 }

@@ -49,7 +49,8 @@ export interface ReconcileOrder {
   readonly table: FactName
   readonly youngMs?: number
   readonly dryRun?: boolean
-  readonly full?: boolean
+  /** The partitions whose trees both sides recompute from the rows first. */
+  readonly recompute?: readonly number[]
 }
 
 export interface RunningSession {
@@ -100,7 +101,7 @@ class SessionRun implements RunningSession {
     this.#options = options
     this.#order = order
     const { side, locks, clock, timers, random, share, budget } = options
-    const { peer, table, youngMs = defaultYoungMs, dryRun = false, full = false } = order
+    const { peer, table, youngMs = defaultYoungMs, dryRun = false, recompute = [] } = order
     this.#id = random.bytes(8)
     this.#askedMs = clock.monotonic()
     this.partitions = locks.take(order.partitions, this)
@@ -114,7 +115,7 @@ class SessionRun implements RunningSession {
       partitions,
       youngMs,
       dryRun,
-      full
+      recompute
     })
     this.#performer = new CallPerformer({
       side,
@@ -224,6 +225,7 @@ const emptyOutcome: SessionOutcome = {
   end: 'done',
   reason: '',
   partitions: new Map(),
+  recomputed: [],
   counters: noCounters
 }
 

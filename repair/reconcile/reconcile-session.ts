@@ -53,6 +53,7 @@ export class ReconcileSession {
     const { ending } = this.#machine
     if (ending === null) return null
     const { counters } = this
+    const recomputed = [...this.#context.recomputed]
     const partitions = new Map<number, PartitionOutcome>()
     for (const [partition, progress] of this.#context.partitions) {
       partitions.set(partition, progress.outcomeAfter(counters.roundTrips))
@@ -61,15 +62,16 @@ export class ReconcileSession {
       const outcomes = [...partitions.values()]
       const isBusy = outcomes.length > 0 && outcomes.every(({ verdict }) => verdict === 'busy')
       const reason = isBusy ? 'the peer compares these partitions with somebody else' : ''
-      return { end: isBusy ? 'busy' : 'done', reason, partitions, counters }
+      return { end: isBusy ? 'busy' : 'done', reason, partitions, recomputed, counters }
     }
     const { message } = AnnealError.from(ending.error)
-    return { end: this.#cancelled ? 'cancelled' : 'failed', reason: message, partitions, counters }
+    const end = this.#cancelled ? 'cancelled' : 'failed'
+    return { end, reason: message, partitions, recomputed, counters }
   }
 }
 
 function* runSession(context: SessionContext): Script<void> {
-  if (context.options.full) yield* verify(context)
+  yield* recompute(context)
   for (;;) {
     const due = context.inPhase('waiting', 'again')
     const begun = due.filter(({ passes }) => passes < passesMax)
@@ -92,16 +94,20 @@ function giveUpReason({ passes, reason }: PartitionProgress): string {
   return `left for the next session after ${passes} attempts: ${cause}`
 }
 
-function* verify(context: SessionContext): Script<void> {
-  for (const partition of context.partitions.keys()) {
+function* recompute(context: SessionContext): Script<void> {
+  for (const partition of context.options.recompute) {
+    if (!context.partitions.has(partition)) continue
     const partitions = [partition]
+    let isDoneThere = false
     const here = function* (): Script<void> {
       yield* perform({ kind: 'verify', partitions })
     }
     const there = function* (): Script<void> {
-      yield* context.ask({ kind: 'verify', partitions }, 'verified')
+      const reply = yield* context.ask({ kind: 'verify', partitions }, 'verified')
+      isDoneThere = reply !== null
     }
     yield* all([here(), there()])
+    if (isDoneThere) context.recomputed.push(partition)
   }
 }
 

@@ -21,8 +21,8 @@ export interface SessionOptions {
   readonly youngMs: number
   /** Finds and counts, ships and proves nothing. */
   readonly dryRun: boolean
-  /** Both sides recompute their trees from the rows first. */
-  readonly full: boolean
+  /** Whose trees both sides recompute from the rows first, as far as they are the session's. */
+  readonly recompute: readonly number[]
 }
 
 /** A request is carried in a frame: its id, the epoch, the session, and tags. An upper bound, for the index bytes. */
@@ -44,6 +44,8 @@ export class SessionContext {
   readonly side: RangeSide
   readonly partitions: ReadonlyMap<number, PartitionProgress>
   readonly counters: { -readonly [Name in keyof SessionCounters]: number } = { ...noCounters }
+  /** Whose trees both sides have recomputed. */
+  readonly recomputed: number[] = []
   /** The later of both clocks at the last opening. */
   nowMs = 0
   peerOffers: readonly FactOffer[] = []

@@ -42,12 +42,18 @@ class Exchange implements RunningExchange {
 
   async #run(): Promise<SessionOutcome> {
     const { runner, refreshReports, reportTable } = this.#options
-    const { peer, partitions, full, dryRun } = this.#request
+    const { peer, partitions, recompute, dryRun } = this.#request
     try {
       // Reports must be older than the snapshots that prove them, so they come first, whatever the exchange finds.
       if (!dryRun) await refreshReports()
       if (this.#cancelled !== null) return unbegun('cancelled', this.#cancelled)
-      const session = runner.start({ peer, partitions, table: reportTable(), full, dryRun })
+      const session = runner.start({
+        peer,
+        partitions,
+        table: reportTable(),
+        recompute,
+        dryRun
+      })
       this.#session = session
       this.#tellProgress(session)
       const outcome = await session.ended
@@ -69,5 +75,5 @@ class Exchange implements RunningExchange {
 }
 
 function unbegun(end: 'cancelled' | 'failed', reason: string): SessionOutcome {
-  return { end, reason, partitions: new Map(), counters: noCounters }
+  return { end, reason, partitions: new Map(), recomputed: [], counters: noCounters }
 }

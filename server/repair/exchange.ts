@@ -3,8 +3,8 @@ import type { SessionCounters, SessionOutcome } from '../../repair/session-outco
 export interface ExchangeRequest {
   readonly peer: string
   readonly partitions: readonly number[]
-  /** Both sides recompute their trees from the rows first. */
-  readonly full: boolean
+  /** Of the partitions those whose trees both sides recompute from the rows first. */
+  readonly recompute: readonly number[]
   /** Finds differences, ships nothing. */
   readonly dryRun: boolean
   readonly onProgress: (counters: SessionCounters) => void

@@ -21,7 +21,7 @@ export interface ExchangeSpec {
   readonly peer: string
   readonly partitions: readonly number[]
   readonly run: string | null
-  readonly full: boolean
+  readonly recompute: readonly number[]
   readonly dryRun: boolean
   readonly onProgress: (counters: SessionCounters) => void
   readonly onEnd: (outcome: SessionOutcome) => void
@@ -75,7 +75,7 @@ export class Exchanges {
     const running = this.#begin({
       peer: spec.peer,
       partitions: spec.partitions,
-      full: spec.full,
+      recompute: spec.recompute,
       dryRun: spec.dryRun,
       onProgress: (counters) => {
         progress.counters = counters

@@ -30,8 +30,8 @@ export interface RunRequest {
 interface Started {
   readonly run: RepairRun
   readonly request: RunRequest
-  /** In full mode: the peers with which an exchange was carried out, so that the trees of both are right. */
-  readonly recomputedWith: Set<string>
+  /** In full mode, by peer: the partitions whose trees are right on both sides. */
+  readonly recomputedWith: Map<string, Set<number>>
 }
 
 const keptMax = 100
@@ -80,7 +80,7 @@ export class RepairRuns {
       startedAtMs: clock.now(),
       random
     })
-    this.#runs.set(run.id, { run, request, recomputedWith: new Set() })
+    this.#runs.set(run.id, { run, request, recomputedWith: new Map() })
     this.#prune()
     run.finishIfEmpty(clock.now())
     this.#options.wake()
@@ -127,7 +127,7 @@ export class RepairRuns {
   }
 
   #begin(started: Started, peer: string, partitions: readonly number[]): void {
-    const { run, request, recomputedWith } = started
+    const { run, request } = started
     const { clock, exchanges, onOutcome, ledgerNow } = this.#options
     const since = ledgerNow()
     run.began(peer)
@@ -135,11 +135,11 @@ export class RepairRuns {
       peer,
       partitions,
       run: run.id,
-      full: request.mode === 'full' && !recomputedWith.has(peer),
+      recompute: request.mode === 'full' ? toRecompute(started, peer, partitions) : [],
       dryRun: request.dryRun,
       onProgress: (counters) => run.progress(peer, counters, clock.monotonic()),
       onEnd: (outcome) => {
-        if (outcome.end === 'done' || outcome.end === 'busy') recomputedWith.add(peer)
+        noteRecomputed(started, peer, outcome.recomputed)
         run.ended(peer, outcome, { nowMs: clock.monotonic(), finishedAtMs: clock.now() })
         onOutcome(peer, outcome, since)
       }
@@ -201,4 +201,23 @@ export class RepairRuns {
       if (run.isOver) this.#runs.delete(id)
     }
   }
+}
+
+function toRecompute(
+  { recomputedWith }: Started,
+  peer: string,
+  partitions: readonly number[]
+): readonly number[] {
+  const recomputed = recomputedWith.get(peer)
+  return recomputed === undefined ? partitions : partitions.filter((id) => !recomputed.has(id))
+}
+
+function noteRecomputed(
+  { recomputedWith }: Started,
+  peer: string,
+  partitions: readonly number[]
+): void {
+  const recomputed = recomputedWith.get(peer) ?? new Set()
+  for (const partition of partitions) recomputed.add(partition)
+  recomputedWith.set(peer, recomputed)
 }

@@ -208,7 +208,7 @@ export class RepairService {
       peer,
       partitions,
       run: null,
-      full: false,
+      recompute: [],
       dryRun: false,
       onProgress: () => {},
       onEnd: (outcome) => {

@@ -29,12 +29,18 @@ export function doneOutcome(
 ): SessionOutcome {
   const partitions = new Map(equal.map((id) => [id, partitionOutcome('equal')]))
   for (const [id, outcome] of Object.entries(others)) partitions.set(Number(id), outcome)
-  return { end: 'done', reason: '', partitions, counters: { ...noCounters, ...counters } }
+  return {
+    end: 'done',
+    reason: '',
+    partitions,
+    recomputed: [],
+    counters: { ...noCounters, ...counters }
+  }
 }
 
 export function failedOutcome(
   reason: string,
   end: 'failed' | 'busy' | 'cancelled' = 'failed'
 ): SessionOutcome {
-  return { end, reason, partitions: new Map(), counters: noCounters }
+  return { end, reason, partitions: new Map(), recomputed: [], counters: noCounters }
 }

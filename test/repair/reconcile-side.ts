@@ -91,6 +91,8 @@ export class MemorySide implements RangeSide {
   readonly learned: FactOffer[] = []
   readonly facts = new Map<string, Uint8Array>([[`table ${tableName}`, tableContent]])
   readonly aside: { key: ObjectKey; dots: readonly Dot[] }[] = []
+  /** Partitions whose trees were recomputed, one after the other. */
+  readonly verified: number[] = []
   /** Rows taken in, in all. */
   received = 0
   size = 0
@@ -145,8 +147,9 @@ export class MemorySide implements RangeSide {
     return partitions.map((partition) => this.trees.snapshot(partition))
   }
 
-  async verify(): Promise<void> {
+  async verify(partitions: readonly number[]): Promise<void> {
     this.onCall('verify')
+    this.verified.push(...partitions)
   }
 
   async list(partition: number, leaves: readonly number[]): Promise<readonly LeafListing[]> {

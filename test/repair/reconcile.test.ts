@@ -244,3 +244,32 @@ describe('versions that the others knew to be gone', () => {
     }
   })
 })
+
+describe('an exchange that recomputes trees first', () => {
+  test('leaves alone what is compared with somebody else', async () => {
+    const { ours, theirs, pair } = twoSides(100)
+    const other = {}
+    pair.ourLocks.take([1, 2], other)
+    const { recomputed } = await pair.run({ partitions: all(5), recompute: [0, 1, 3, 9] })
+    assert.deepEqual(recomputed, [0, 3])
+    assert.deepEqual(ours.verified, [0, 3])
+    assert.deepEqual(theirs.verified, [0, 3])
+  })
+
+  test('says how far it came where it fails', async () => {
+    const { theirs, pair } = twoSides(100)
+    theirs.onCall = () => {
+      if (theirs.verified.length === 2) throw new Error('the rows cannot be read')
+    }
+    const { end, recomputed } = await pair.run({ partitions: all(5), recompute: all(5) })
+    assert.equal(end, 'failed')
+    assert.deepEqual(recomputed, [0, 1])
+  })
+
+  test('does not count what was asked of a peer that forgot the session', async () => {
+    const { theirs, pair } = twoSides(100)
+    theirs.onCall = () => pair.responder.close()
+    const { recomputed } = await pair.run({ partitions: all(3), recompute: all(3) })
+    assert.deepEqual(recomputed, [])
+  })
+})

@@ -260,13 +260,14 @@ describe('a repair that was asked for', () => {
     assert.ok(begun.length < 20)
   })
 
-  it('recomputes trees in full mode, once with each peer', async () => {
+  it('recomputes each tree in full mode, once with each peer', async () => {
     let attempts = 0
     const { time, service, begun } = setUp({
-      answer: ({ partitions: asked }) =>
-        attempts++ < 4
-          ? doneOutcome(asked.slice(1), { [asked[0] ?? 0]: partitionOutcome('busy', 'busy') })
-          : doneOutcome(asked)
+      answer: ({ partitions: asked, recompute }) => {
+        const busy = { [asked[0] ?? 0]: partitionOutcome('busy', 'busy') }
+        const outcome = attempts++ < 4 ? doneOutcome(asked.slice(1), busy) : doneOutcome(asked)
+        return { ...outcome, recomputed: recompute }
+      }
     })
     await service.pause()
     service.start()
@@ -274,9 +275,35 @@ describe('a repair that was asked for', () => {
     await time.advance(10_000)
     assert.equal(service.runs.status(id).state, 'done')
     for (const peer of ['n2', 'n3']) {
-      const asked = begun.filter((one) => one.peer === peer).map(({ full }) => full)
-      assert.equal(asked[0], true)
-      assert.ok(asked.length > 1 && asked.slice(1).every((full) => !full))
+      const asked = begun.filter((one) => one.peer === peer).map(({ recompute }) => recompute)
+      assert.deepEqual(asked[0], [2, 3, 4])
+      assert.ok(asked.length > 1 && asked.slice(1).every((recompute) => recompute.length === 0))
+    }
+  })
+
+  it('recomputes in full mode what an exchange before did not get to', async () => {
+    const { time, service, begun } = setUp({
+      answer: ({ partitions: asked, recompute }) => {
+        if (begun.length > 2) return { ...doneOutcome(asked), recomputed: recompute }
+        const busyHere = partitionOutcome('busy', 'busy here')
+        const busy = Object.fromEntries(asked.slice(2).map((partition) => [partition, busyHere]))
+        return { ...doneOutcome(asked.slice(0, 2), busy), recomputed: recompute.slice(0, 3) }
+      }
+    })
+    await service.pause()
+    service.start()
+    const { id } = service.runs.start({ mode: 'full', dryRun: false, partitions: null })
+    await time.advance(10_000)
+    assert.equal(service.runs.status(id).state, 'done')
+    for (const peer of ['n2', 'n3']) {
+      const asked = begun.filter((one) => one.peer === peer)
+      assert.deepEqual(
+        asked.map(({ partitions: compared, recompute }) => [compared, recompute]),
+        [
+          [all, all],
+          [all.slice(2), all.slice(3)]
+        ]
+      )
     }
   })
 
