@@ -73,6 +73,7 @@ export async function openNodeStorage(
     store,
     trees,
     hasher: keys.tree,
+    clock: ports.clock,
     timers,
     log,
     events: { onLeafMismatch: (partition) => early.damaged(partition) }

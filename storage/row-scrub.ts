@@ -1,4 +1,4 @@
-import type { Timers } from '../core/ports.ts'
+import type { Clock, Timers } from '../core/ports.ts'
 import type { AsideChange } from './aside-rows.ts'
 import { DamagedRowError } from './damage.ts'
 import { type ObjectKey, tombstoneRowKey } from './keys.ts'
@@ -8,17 +8,22 @@ import { lacksValue, type WalkedRow } from './row-reader.ts'
 import type { Store } from './store.ts'
 import { compareDots, type Dot } from './version-vector.ts'
 
+/** Reading of one turn of the event loop, after which everybody else has one. */
+const turnMsMax = 2
+
 /**
  * Looks at what a count of the rows does not: reads the values that are kept apart, whose checksums are verified by the
  * reading, and puts back what is missing in the tombstone index.
  */
 export class RowScrub implements RowInspection {
   readonly #store: Store
+  readonly #clock: Clock
   readonly #timers: Timers
   #values: { readonly key: ObjectKey; readonly dot: Dot }[] = []
 
-  constructor(store: Store, timers: Timers) {
+  constructor(store: Store, { clock, timers }: { readonly clock: Clock; readonly timers: Timers }) {
     this.#store = store
+    this.#clock = clock
     this.#timers = timers
   }
 
@@ -37,13 +42,16 @@ export class RowScrub implements RowInspection {
     if (missing.length > 0) void this.#store.changeAside(missing)
   }
 
-  /** Values can be large, so that other work is let in between two of them. */
+  /** Values can be large, or slow to come, so that other work is let in whenever reading has lasted for a turn. */
   async afterSlice(): Promise<void> {
     const values = this.#values
     this.#values = []
+    let beganMs = this.#clock.monotonic()
     for (const { key, dot } of values) {
       this.#readValue(key, dot)
+      if (this.#clock.monotonic() < beganMs + turnMsMax) continue
       await new Promise<void>((resolve) => this.#timers.set(resolve, 0))
+      beganMs = this.#clock.monotonic()
     }
   }
 

@@ -2,7 +2,7 @@ import { assert } from '../core/assert.ts'
 import { DecodeError } from '../core/errors.ts'
 import type { Hasher } from '../core/hash.ts'
 import { leavesPerPartition } from '../core/limits.ts'
-import type { Log, Timers } from '../core/ports.ts'
+import type { Clock, Log, Timers } from '../core/ports.ts'
 import type { HashTrees } from './hash-trees.ts'
 import { checkpointRowKey, checkpointsRange, dirtyRange } from './keys.ts'
 import { type LeafListing, listLeaves, runsOf } from './leaf-listing.ts'
@@ -20,6 +20,7 @@ export interface TreeKeeperOptions {
   readonly trees: HashTrees
   /** The one of the trees. */
   readonly hasher: Hasher
+  readonly clock: Clock
   readonly timers: Timers
   readonly log: Log
   readonly events: TreeEvents
@@ -52,6 +53,7 @@ export class TreeKeeper {
   readonly #trees: HashTrees
   readonly #context: RecountContext
   readonly #restorer: TreeRestorer
+  readonly #verifying = new Map<number, Promise<readonly number[]>>()
   #lastCheckpoint = -1
   #scrubAt = { partition: 0, leaf: 0 }
 
@@ -133,14 +135,17 @@ export class TreeKeeper {
 
   /**
    * Counts all of a partition anew and reads every value. Answers with the leaves that differed from the tree or held a
-   * damaged row; the tree is right now.
+   * damaged row; the tree is right now. Whoever asks while a partition is being verified is given what comes of that:
+   * those who ask again since it takes them too long do not make it take longer.
+   *
+   * Errors: as `ready`.
    */
-  async verify(partition: number): Promise<readonly number[]> {
-    await this.ready(partition)
-    const run = { partition, first: 0, end: leavesPerPartition }
-    const { differing, damaged } = await this.#scrub(run)
-    await this.ready(partition)
-    return [...new Set([...differing, ...damaged])].sort((a, b) => a - b)
+  verify(partition: number): Promise<readonly number[]> {
+    const running = this.#verifying.get(partition)
+    if (running !== undefined) return running
+    const begun = this.#verify(partition).finally(() => this.#verifying.delete(partition))
+    this.#verifying.set(partition, begun)
+    return begun
   }
 
   /**
@@ -209,11 +214,19 @@ export class TreeKeeper {
     return this.#store.changeAside([...changes, { type: 'put', key, content }])
   }
 
+  async #verify(partition: number): Promise<readonly number[]> {
+    await this.ready(partition)
+    const run = { partition, first: 0, end: leavesPerPartition }
+    const { differing, damaged } = await this.#scrub(run)
+    await this.ready(partition)
+    return [...new Set([...differing, ...damaged])].sort((a, b) => a - b)
+  }
+
   #scrub(
     run: Parameters<typeof recountLeaves>[1],
     rowsMax = Number.POSITIVE_INFINITY
   ): Promise<RecountResult> {
-    const scrub = new RowScrub(this.#store, this.#options.timers)
+    const scrub = new RowScrub(this.#store, this.#options)
     return recountLeaves(this.#context, run, rowsMax, scrub)
   }
 

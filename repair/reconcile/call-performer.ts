@@ -17,7 +17,7 @@ export interface PerformerOptions {
   /** How long a script may wait for that; absent: for ever. */
   readonly budgetWaitMs?: number
   /** Sends a request of the session and tells its answer; the responding side asks nothing. */
-  readonly ask: (number: number, payload: Buffer) => Promise<Buffer>
+  readonly ask: (call: Extract<Call, { kind: 'ask' }>) => Promise<Buffer>
 }
 
 /** A machine that is driven: a session, or what answers one question of it. */
@@ -103,7 +103,7 @@ export class CallPerformer {
     const { side, clock, ask } = this.#options
     switch (call.kind) {
       case 'ask':
-        return { kind: 'ask', value: await ask(call.number, call.payload) }
+        return { kind: 'ask', value: await ask(call) }
       case 'now':
         return { kind: 'now', value: clock.now() }
       case 'turn':

@@ -26,7 +26,13 @@ export interface RowSetAside {
 /** What a script may want done: `RangeSide` says what most of it means. */
 export type Call =
   /** Send this to the peer and bring its answer; sent again under the same number where none comes. */
-  | { readonly kind: 'ask'; readonly number: number; readonly payload: Buffer }
+  | {
+      readonly kind: 'ask'
+      readonly number: number
+      readonly payload: Buffer
+      /** The peer may be at it for long before it answers. */
+      readonly isLong: boolean
+    }
   | { readonly kind: 'now' }
   /** Lets everybody else have a turn where this one has lasted long. */
   | { readonly kind: 'turn' }

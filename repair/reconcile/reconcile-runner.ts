@@ -9,6 +9,7 @@ import {
 } from '../session-outcome.ts'
 import type { WorkShare } from '../work-share.ts'
 import { CallPerformer } from './call-performer.ts'
+import type { Call } from './calls.ts'
 import type { Question } from './messages.ts'
 import type { PartitionLocks } from './partition-locks.ts'
 import { encodeQuestion } from './question-codec.ts'
@@ -67,6 +68,8 @@ export interface RunningSession {
 export const defaultYoungMs = 2000
 const requestTimeoutMs = 10_000
 const attemptsMax = 3
+/** For so long a peer that is there may recompute one tree: hours would be needed only by what has gone astray. */
+const longAnswerMsMax = 3_600_000
 const retryPauseMs = 250
 /** The peer gives up a session that it has not heard of for 10 s. */
 const keepAliveMs = 3000
@@ -83,6 +86,8 @@ export class ReconcileRunner {
     return new SessionRun(this.#options, order)
   }
 }
+
+type AskCall = Extract<Call, { kind: 'ask' }>
 
 class SessionRun implements RunningSession {
   readonly #options: ReconcileRunnerOptions
@@ -124,7 +129,7 @@ class SessionRun implements RunningSession {
       timers,
       share,
       budget: (bytes) => budget(bytes, peer),
-      ask: (number, payload) => this.#ask(number, payload, 1)
+      ask: (question) => this.#ask(question, this.#deadlineOf(question), attemptsMax)
     })
     const { promise, resolve } = Promise.withResolvers<SessionOutcome>()
     this.ended = promise
@@ -175,9 +180,14 @@ class SessionRun implements RunningSession {
     return { ...outcome, end: 'busy', reason: busyHere.reason, partitions }
   }
 
-  async #ask(number: number, payload: Buffer, attempt: number): Promise<Buffer> {
+  /** Until when a question is asked again for as long as the peer is there, whatever the attempts. */
+  #deadlineOf({ isLong }: AskCall): number {
+    return isLong ? this.#options.clock.monotonic() + longAnswerMsMax : Number.NEGATIVE_INFINITY
+  }
+
+  async #ask(question: AskCall, deadlineMs: number, attemptsLeft: number): Promise<Buffer> {
     if (this.#over) throw new AnnealError('not_ready', 'the exchange was ended')
-    const outcome = await this.#request(number, payload)
+    const outcome = await this.#request(question.number, question.payload)
     if (outcome.kind === 'reconciled') return Buffer.from(outcome.payload)
     const isFailure = outcome.kind === 'failure'
     if (isFailure && outcome.code !== 'overloaded') {
@@ -185,11 +195,11 @@ class SessionRun implements RunningSession {
       throw new AnnealError(code, `${this.peer}: ${outcome.message}`)
     }
     const reason = outcome.kind === 'noResponse' ? outcome.reason : 'overloaded'
-    if (attempt >= attemptsMax) {
-      throw new AnnealError('timeout', `no answer of ${this.peer}: ${reason}`)
-    }
+    const isAtIt = reason === 'timeout' && this.#options.clock.monotonic() < deadlineMs
+    const left = isAtIt ? attemptsLeft : attemptsLeft - 1
+    if (left === 0) throw new AnnealError('timeout', `no answer of ${this.peer}: ${reason}`)
     if (reason !== 'timeout') await this.#pause()
-    return this.#ask(number, payload, attempt + 1)
+    return this.#ask(question, deadlineMs, left)
   }
 
   #request(number: number, payload: Buffer): Promise<RequestOutcome> {

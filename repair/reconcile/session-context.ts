@@ -76,7 +76,8 @@ export class SessionContext {
     const payload = encodeQuestion(question, this.#envelope())
     const bytes = payload.length > freeBytesMax ? payload.length : 0
     if (bytes > 0 || bringsRows(question)) yield* perform({ kind: 'budget', bytes })
-    const answer = yield* perform({ kind: 'ask', number, payload })
+    const isLong = question.kind === 'verify'
+    const answer = yield* perform({ kind: 'ask', number, payload, isLong })
     // Nobody knows beforehand how much an answer brings, so it is paid for afterwards.
     if (answer.length > freeBytesMax) yield* perform({ kind: 'charge', bytes: answer.length })
     const { facts, wanted, reply } = decodeReply(answer)

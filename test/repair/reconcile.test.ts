@@ -272,4 +272,53 @@ describe('an exchange that recomputes trees first', () => {
     const { recomputed } = await pair.run({ partitions: all(3), recompute: all(3) })
     assert.deepEqual(recomputed, [])
   })
+
+  function slowVerify() {
+    const sides = twoSides(100)
+    const { theirs, pair } = sides
+    const verifying = { begun: 0, ms: 120_000 }
+    theirs.verify = () => {
+      verifying.begun++
+      return new Promise((resolve) => pair.time.set(resolve, verifying.ms))
+    }
+    return { ...sides, verifying }
+  }
+
+  test('waits for a peer that takes long, and asks it for nothing twice', async () => {
+    const { pair, verifying } = slowVerify()
+    const { end, recomputed } = await pair.run({ partitions: all(3), recompute: all(2) })
+    assert.equal(end, 'done')
+    assert.deepEqual(recomputed, [0, 1])
+    assert.equal(verifying.begun, 2)
+  })
+
+  test('waits no more once it is cancelled', async () => {
+    const { pair } = slowVerify()
+    const session = pair.start({ partitions: all(3), recompute: all(2) })
+    await pair.time.pass(60_000)
+    session.cancel('enough')
+    assert.equal((await pair.time.until(session.ended)).end, 'cancelled')
+    await pair.time.pass(30_000)
+    const { requests } = pair
+    await pair.time.pass(600_000)
+    assert.equal(pair.requests, requests)
+  })
+
+  test('does not wait for ever', async () => {
+    const { pair, verifying } = slowVerify()
+    verifying.ms = 1e9
+    const { end, reason } = await pair.run({ partitions: all(3), recompute: all(2) })
+    assert.deepEqual([end, reason], ['failed', 'no answer of n2: timeout'])
+  })
+
+  test('does not wait for a peer that went away', async () => {
+    const { pair } = slowVerify()
+    pair.onRequest = (body) => {
+      if (body.number === 0) return
+      pair.answerInstead = () => ({ kind: 'noResponse', reason: 'unreachable' })
+    }
+    const { end } = await pair.run({ partitions: all(3), recompute: all(2) })
+    assert.equal(end, 'failed')
+    assert.ok(pair.requests < 10)
+  })
 })

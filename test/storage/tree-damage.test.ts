@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database } from '../../storage/database.ts'
-import { checkpointRowKey, dirtyRange, tombstoneRowKey, valueRowKey } from '../../storage/keys.ts'
+import {
+  checkpointRowKey,
+  dirtyRange,
+  partitionRange,
+  tombstoneRowKey,
+  valueRowKey
+} from '../../storage/keys.ts'
+import { RowScrub } from '../../storage/row-scrub.ts'
 import { memoryDatabase, put, rowsUnder, take, writeOf } from './open-store.ts'
 import { temporaryLevel } from './temporary-level.ts'
 import {
@@ -144,6 +151,57 @@ describe('a scrub', () => {
       32
     )
     assert.ok(counts.length >= 8)
+  })
+
+  for (const [pace, msPerLook] of [
+    ['fast', 0],
+    ['slow', 1]
+  ] as const) {
+    test(`lets others have a turn as often as reading values takes time (${pace})`, async () => {
+      const world = await openWorld(await memoryDatabase())
+      for (let i = 0; i < 60; i++) put(world.store, key(i / 4), writeOf('x'.repeat(5000)))
+      await atRest(world)
+      const { rows } = await world.store.walk(partitionRange(0, 1), 256)
+      let [nowMs, looks, turns] = [0, 0, 0]
+      const monotonic = () => {
+        looks++
+        nowMs += msPerLook
+        return nowMs
+      }
+      const set = (callback: () => void) => {
+        turns++
+        return { timer: setImmediate(callback) }
+      }
+      const timers = { set, clear() {}, atEndOfTurn() {} }
+      const scrub = new RowScrub(world.store, { clock: { now: () => 0, monotonic }, timers })
+      scrub.visit(rows)
+      await scrub.afterSlice()
+      assert.ok(looks > 60)
+      assert.equal(turns, msPerLook === 0 ? 0 : 30)
+    })
+  }
+})
+
+describe('a verification', () => {
+  test('that is asked for again while it goes on is carried out once', async () => {
+    const memory = await memoryDatabase()
+    let slices = 0
+    const slice = (from: Buffer, to: Buffer, limit: number) => {
+      slices++
+      return memory.slice(from, to, limit)
+    }
+    const world = await filledWorld({ ...slowSlices(memory), slice })
+    slices = 0
+    await world.keeper.verify(0)
+    const once = slices
+    slices = 0
+    await memory.batch([{ type: 'del', key: key(2).row }], { sync: true })
+    const { leaf } = world.trees.leafOf(key(2))
+    const found = await Promise.all([0, 0, 0, 0].map((partition) => world.keeper.verify(partition)))
+    assert.deepEqual(found, [[leaf], [leaf], [leaf], [leaf]])
+    assert.equal(slices, once)
+    await world.keeper.verify(0)
+    assert.equal(slices, 2 * once, 'one that is over is not answered with')
   })
 })
 

@@ -28,12 +28,14 @@ export async function openWorld(
     clear() {},
     atEndOfTurn: (callback: () => void) => void setImmediate(callback)
   }
+  const clock = { now: () => 0, monotonic: () => 0 }
   const opened = await openStore(database, { trees, timers, durability: 'os' })
   const mismatches: string[] = []
   const keeper = await TreeKeeper.open({
     store: opened.store,
     trees,
     hasher: treeHasher,
+    clock,
     timers,
     log: { debug() {}, info() {}, warn() {}, error() {} },
     events: { onLeafMismatch: (partition, leaf) => mismatches.push(`${partition}/${leaf}`) }
