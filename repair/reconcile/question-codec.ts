@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '../../core/bytes.ts'
 import { DecodeError } from '../../core/errors.ts'
 import { treeFanOut } from '../../core/limits.ts'
 import { partitionsMax } from '../../ring/token.ts'
+import { checkPlainLength, leavesMax, Room, rowsMax, setAsideMax } from './message-limits.ts'
 import {
   type DescendPart,
   type Envelope,
@@ -160,6 +161,7 @@ export function decodeQuestion(bytes: Uint8Array): Envelope & { readonly questio
   const reader = new ByteReader(bytes)
   const kind = kinds[reader.uint8()]
   if (kind === undefined) throw new DecodeError('an unknown kind of question')
+  if (kind !== 'exchange') checkPlainLength(kind, bytes.length)
   const facts = readFacts(reader)
   const wanted = readWanted(reader)
   const question = readBody(reader, kind)
@@ -185,17 +187,23 @@ function readBody(reader: ByteReader, kind: QuestionKind): Question {
       if (width !== entryBytes && width !== wideEntryBytes) {
         throw new DecodeError(`entries of ${width} bytes`)
       }
-      return { kind, width, parts: readParts(reader, (ref) => readLeaves(reader, ref, width)) }
+      const room = new Room(leavesMax, 'leaves')
+      return {
+        kind,
+        width,
+        parts: readParts(reader, (ref) => readLeaves(reader, ref, width, room))
+      }
     }
     case 'exchange': {
       const wantsRoots = reader.uint8() === 1
       const rows = readRows(reader)
       const actors = new ActorReader(reader)
+      const room = new Room(rowsMax, 'wants')
       return {
         kind,
         wantsRoots,
         rows,
-        parts: readParts(reader, (ref) => readWants(reader, ref, actors))
+        parts: readParts(reader, (ref) => readWants(reader, ref, actors, room))
       }
     }
     case 'pull':
@@ -212,8 +220,9 @@ function readParts<Part>(
   reader: ByteReader,
   read: (ref: PartitionRef, reader: ByteReader) => Part
 ): Part[] {
+  const count = readCount(reader, 4, partitionsMax)
   const parts: Part[] = []
-  for (let left = readCount(reader, 4); left > 0; left--) parts.push(read(readRef(reader), reader))
+  for (let left = count; left > 0; left--) parts.push(read(readRef(reader), reader))
   return parts
 }
 
@@ -229,10 +238,12 @@ function readDescend(ref: PartitionRef, reader: ByteReader): DescendPart {
   return { ...ref, nodes }
 }
 
-function readLeaves(reader: ByteReader, ref: PartitionRef, width: number): LeavesPart {
+function readLeaves(reader: ByteReader, ref: PartitionRef, width: number, room: Room): LeavesPart {
   const leaves: { leaf: number; entries: Buffer }[] = []
+  const count = readCount(reader, 2)
+  room.take(count)
   let next = 0
-  for (let left = readCount(reader, 2); left > 0; left--) {
+  for (let left = count; left > 0; left--) {
     const leaf = next + reader.varint()
     next = leaf + 1
     if (leaf >= partitionsMax) throw new DecodeError(`leaf ${leaf}`)
@@ -241,10 +252,17 @@ function readLeaves(reader: ByteReader, ref: PartitionRef, width: number): Leave
   return { ...ref, leaves }
 }
 
-function readWants(reader: ByteReader, ref: PartitionRef, actors: ActorReader): WantsPart {
+function readWants(
+  reader: ByteReader,
+  ref: PartitionRef,
+  actors: ActorReader,
+  room: Room
+): WantsPart {
   const wants: Want[] = []
+  const count = readCount(reader, 1 + wantDigestBytes)
+  room.take(count)
   let leaf = 0
-  for (let left = readCount(reader, 1 + wantDigestBytes); left > 0; left--) {
+  for (let left = count; left > 0; left--) {
     const coded = reader.varint()
     leaf += Math.floor(coded / 2)
     if (leaf >= partitionsMax) throw new DecodeError(`leaf ${leaf}`)
@@ -267,7 +285,7 @@ function readClose(reader: ByteReader): Question {
   const table = reader.bytes(8).toString('hex')
   const equal = readPartitions(reader)
   const finished = readPartitions(reader)
-  const count = readCount(reader, 4)
+  const count = readCount(reader, 4, setAsideMax)
   const actors = new ActorReader(reader)
   const setAside = Array.from({ length: count }, () => ({
     key: readObjectKey(reader),

@@ -1,6 +1,8 @@
 import { ByteReader, ByteWriter } from '../../core/bytes.ts'
 import { DecodeError } from '../../core/errors.ts'
 import { treeFanOut } from '../../core/limits.ts'
+import { partitionsMax } from '../../ring/token.ts'
+import { checkPlainLength, entriesMax, leavesMax, nodesMax, Room } from './message-limits.ts'
 import {
   type Envelope,
   type Header,
@@ -205,6 +207,7 @@ export function decodeReply(bytes: Uint8Array): Envelope & { readonly reply: Rep
   const reader = new ByteReader(bytes)
   const kind = kinds[reader.uint8()]
   if (kind === undefined) throw new DecodeError('an unknown kind of reply')
+  if (kind !== 'exchanged' && kind !== 'pulled') checkPlainLength(kind, bytes.length)
   const facts = readFacts(reader)
   const wanted = readWanted(reader)
   const reply = readBody(reader, kind)
@@ -221,11 +224,17 @@ function readBody(reader: ByteReader, kind: ReplyKind): Reply {
         offers: readOffers(reader),
         partitions: readStatuses(reader)
       }
-    case 'descended':
-      return { kind, parts: readNullable(reader, readNodes) }
+    case 'descended': {
+      const room = new Room(nodesMax, 'nodes')
+      return { kind, parts: readNullable(reader, () => readNodes(reader, room)) }
+    }
     case 'compared': {
-      const actors = new ActorReader(reader)
-      return { kind, parts: readNullable(reader, () => readLeafReplies(reader, actors)) }
+      const rooms = {
+        actors: new ActorReader(reader),
+        leaves: new Room(leavesMax, 'leaves'),
+        entries: new Room(entriesMax, 'entries')
+      }
+      return { kind, parts: readNullable(reader, () => readLeafReplies(reader, rooms)) }
     }
     case 'exchanged': {
       const outcomes = readOutcomes(reader)
@@ -246,7 +255,7 @@ function readBody(reader: ByteReader, kind: ReplyKind): Reply {
       }
     }
     case 'closed': {
-      const count = readCount(reader, 1)
+      const count = readCount(reader, 1, partitionsMax)
       return { kind, proven: Array.from({ length: count }, () => reader.uint8() === 1) }
     }
     case 'verified':
@@ -258,7 +267,7 @@ function readBody(reader: ByteReader, kind: ReplyKind): Reply {
 
 function readStatuses(reader: ByteReader): OpenAnswer[] {
   let previous = 0
-  return Array.from({ length: readCount(reader, 1) }, () => {
+  return Array.from({ length: readCount(reader, 1, partitionsMax) }, () => {
     const status = statuses[reader.uint8()]
     if (status === undefined) throw new DecodeError('an unknown status of a partition')
     if (!hasSnapshot(status)) return { status, snapshot: 0, keys: 0, children: noBytes }
@@ -269,19 +278,18 @@ function readStatuses(reader: ByteReader): OpenAnswer[] {
   })
 }
 
-function readNullable<Part>(
-  reader: ByteReader,
-  read: (reader: ByteReader) => Part
-): (Part | null)[] {
+function readNullable<Part>(reader: ByteReader, read: () => Part): (Part | null)[] {
   const parts: (Part | null)[] = []
-  for (let left = readCount(reader, 1); left > 0; left--) {
-    parts.push(reader.uint8() === 0 ? null : read(reader))
+  for (let left = readCount(reader, 1, partitionsMax); left > 0; left--) {
+    parts.push(reader.uint8() === 0 ? null : read())
   }
   return parts
 }
 
-function readNodes(reader: ByteReader): NodeAnswer[] {
-  return Array.from({ length: readCount(reader, 1) }, () => {
+function readNodes(reader: ByteReader, room: Room): NodeAnswer[] {
+  const nodes = readCount(reader, 1)
+  room.take(nodes)
+  return Array.from({ length: nodes }, () => {
     const mask = reader.varint()
     if (mask >= 2 ** treeFanOut) throw new DecodeError(`a mask of ${mask}`)
     let count = 0
@@ -290,8 +298,19 @@ function readNodes(reader: ByteReader): NodeAnswer[] {
   })
 }
 
-function readLeafReplies(reader: ByteReader, actors: ActorReader): LeafReply[] {
-  return Array.from({ length: readCount(reader, 1) }, () => {
+interface ComparedRooms {
+  readonly actors: ActorReader
+  readonly leaves: Room
+  readonly entries: Room
+}
+
+function readLeafReplies(
+  reader: ByteReader,
+  { actors, leaves, entries }: ComparedRooms
+): LeafReply[] {
+  const leafCount = readCount(reader, 1)
+  leaves.take(leafCount)
+  return Array.from({ length: leafCount }, () => {
     const coded = reader.varint()
     const small = coded % smallCount
     const rowCount = small < smallCount - 1 ? small : reader.varint()
@@ -299,6 +318,7 @@ function readLeafReplies(reader: ByteReader, actors: ActorReader): LeafReply[] {
     if (lackingCount + rowCount * (keyDigestBytes + 1) > reader.remaining) {
       throw new DecodeError(`${lackingCount} entries and ${rowCount} rows of a leaf`)
     }
+    entries.take(lackingCount + rowCount)
     let next = 0
     const lacking = Array.from({ length: lackingCount }, () => {
       const index = next + reader.varint()

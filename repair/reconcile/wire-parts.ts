@@ -14,6 +14,15 @@ import {
   type VersionVector
 } from '../../storage/version-vector.ts'
 import {
+  dotsMax,
+  factsMax,
+  offeredPartitionsMax,
+  offersMax,
+  Room,
+  rowsMax,
+  wantedMax
+} from './message-limits.ts'
+import {
   type FactContent,
   type FactRequest,
   type OpenPartition,
@@ -22,10 +31,19 @@ import {
 } from './messages.ts'
 import type { FactKind, FactOffer, ShippedRow } from './range-side.ts'
 
-/** The parts that several messages are made of. A count is checked against the bytes that are left before memory is taken. */
-export function readCount(reader: ByteReader, bytesEach: number): number {
+/**
+ * The parts that several messages are made of. A count is checked against the bytes that are left, and against what one
+ * message may hold, before memory is taken.
+ */
+export function readCount(
+  reader: ByteReader,
+  bytesEach: number,
+  countMax = Number.POSITIVE_INFINITY
+): number {
   const count = reader.varint()
-  if (count * bytesEach > reader.remaining) throw new DecodeError(`a count of ${count}`)
+  if (count > countMax || count * bytesEach > reader.remaining) {
+    throw new DecodeError(`a count of ${count}`)
+  }
   return count
 }
 
@@ -50,7 +68,7 @@ export function readPartitions(reader: ByteReader, countMax = partitionsMax): nu
   const runs: [from: number, to: number][] = []
   let next = 0
   let total = 0
-  for (let left = readCount(reader, 2); left > 0; left--) {
+  for (let left = readCount(reader, 2, countMax); left > 0; left--) {
     const from = next + reader.varint()
     next = from + reader.varint()
     if (next > partitionsMax) throw new DecodeError(`partition ${next - 1}`)
@@ -102,9 +120,6 @@ function readFactName(reader: ByteReader): FactRequest {
   return { kind, name: reader.bytes(8).toString('hex') }
 }
 
-/** Partitions in all offers of a message: those of the table and of the watermarks have room in any cluster. */
-const offeredPartitionsMax = 2 * partitionsMax
-
 /** Offers that would be too many are left out, from the first on that does not fit. */
 export function writeOffers(writer: ByteWriter, offers: readonly FactOffer[]): void {
   let partitions = 0
@@ -122,7 +137,7 @@ export function writeOffers(writer: ByteWriter, offers: readonly FactOffer[]): v
 
 export function readOffers(reader: ByteReader): FactOffer[] {
   let room = offeredPartitionsMax
-  return Array.from({ length: readCount(reader, 10) }, () => {
+  return Array.from({ length: readCount(reader, 10, offersMax) }, () => {
     const name = readFactName(reader)
     const partitions = readPartitions(reader, room)
     room -= partitions.length
@@ -139,7 +154,7 @@ export function writeFacts(writer: ByteWriter, facts: readonly FactContent[]): v
 }
 
 export function readFacts(reader: ByteReader): FactContent[] {
-  const count = readCount(reader, 10)
+  const count = readCount(reader, 10, factsMax)
   return Array.from({ length: count }, () => ({
     ...readFactName(reader),
     content: reader.lengthPrefixed()
@@ -152,7 +167,7 @@ export function writeWanted(writer: ByteWriter, wanted: readonly FactRequest[]):
 }
 
 export function readWanted(reader: ByteReader): FactRequest[] {
-  return Array.from({ length: readCount(reader, 9) }, () => readFactName(reader))
+  return Array.from({ length: readCount(reader, 9, wantedMax) }, () => readFactName(reader))
 }
 
 /** The bytes that count as the row's own: what the other side would need of it under any protocol. */
@@ -182,7 +197,7 @@ export function writeRows(writer: ByteWriter, rows: readonly ShippedRow[]): void
 }
 
 export function readRows(reader: ByteReader): ShippedRow[] {
-  const count = readCount(reader, 3)
+  const count = readCount(reader, 3, rowsMax)
   const rows: ShippedRow[] = []
   for (let i = 0; i < count; i++) {
     const bucket = reader.lengthPrefixed()
@@ -242,15 +257,20 @@ export class ActorWriter {
   }
 }
 
+/** The past of most versions. */
+const nothingSeen: VersionVector = new Map()
+
 export class ActorReader {
   readonly #reader: ByteReader
   readonly #incarnations: Incarnation[] = []
+  readonly #room = new Room(dotsMax, 'dots')
 
   constructor(reader: ByteReader) {
     this.#reader = reader
   }
 
   dot(): Dot {
+    this.#room.take(1)
     const number = this.#reader.varint()
     if (number === 0) this.#incarnations.push(this.#reader.latin1(incarnationLength))
     const incarnation = number === 0 ? this.#incarnations.at(-1) : this.#incarnations[number - 1]
@@ -267,6 +287,7 @@ export class ActorReader {
 
   vector(): VersionVector {
     const size = readCount(this.#reader, 2)
+    if (size === 0) return nothingSeen
     const vector = new Map<Actor, number>()
     for (let i = 0; i < size; i++) {
       const { actor, counter } = this.dot()
