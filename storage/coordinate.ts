@@ -2,9 +2,11 @@ import { AnnealError } from '../core/errors.ts'
 import type { ObjectKey } from './keys.ts'
 import type { Minter } from './minter.ts'
 import {
+  addVersion,
   type ConflictMode,
   contextOf,
   hashContent,
+  isLive,
   latestTimeOf,
   type Meta,
   merge,
@@ -58,6 +60,9 @@ const nothing: Held = { versions: [], mintActor: null }
  * Mints a version and merges it into what this node holds. It is the merged object that goes to the other replicas, not
  * the new version alone: whoever sees this actor at the new counter should have all below it as well.
  *
+ * What is dead here, tombstones and what has expired, gives way to every write: nobody is shown it, so no reader could
+ * settle it, and what it has overwritten stays so by the past of the new version. A row thus grows by live siblings only.
+ *
  * Errors: `too_many_siblings`, and nothing has changed but a counter that stays unused.
  */
 export function coordinate(
@@ -71,6 +76,7 @@ export function coordinate(
   const rowContext = contextOf(versions)
   const past = new Map<Actor, number>(write.context)
   if (write.coversAllHeld) addVector(past, rowContext)
+  else addDead(past, versions, rules.nowMs)
   if (minter.isAheadOfMe(past) || minter.isAheadOfMe(rowContext)) minter.renew()
 
   const dot = minter.mint(key, mintActor, rowContext, past)
@@ -98,6 +104,10 @@ export function coordinate(
   addDot(context, dot)
   const contextTimeMs = Math.max(write.contextTimeMs, timeMs)
   return { versions: merged, mintActor: dot.actor, version, context, contextTimeMs }
+}
+
+function addDead(past: Map<Actor, number>, versions: Versions, nowMs: number): void {
+  for (const version of versions) if (!isLive(version, nowMs)) addVersion(past, version)
 }
 
 function payloadOf(write: Write, timeMs: number): Payload {

@@ -129,11 +129,14 @@ function sameVersion(a: Version, b: Version): Version {
 /** The join of the pasts and dots of what somebody is shown: what that somebody may overwrite from now on. */
 export function contextOf(versions: Versions): Map<Actor, number> {
   const context = new Map<Actor, number>()
-  for (const version of versions) {
-    addVector(context, version.past)
-    addDot(context, version.dot)
-  }
+  for (const version of versions) addVersion(context, version)
   return context
+}
+
+/** The version itself, and all that its writer had seen. */
+export function addVersion(context: Map<Actor, number>, version: Version): void {
+  addVector(context, version.past)
+  addDot(context, version.dot)
 }
 
 export function latestTimeOf(versions: Versions): number {

@@ -263,9 +263,11 @@ class Running {
       contextTimeMs: known.timeMs,
       coversAllHeld: false
     }
+    const dead = node.held().filter((held) => !isLive(held, this.#nowMs))
+    const seen = new Set([...known.seen, ...this.#seenIn(dead)])
     const { version, versions } = node.coordinate(write)
     const name = nameOf(version)
-    this.#written.set(name, { version, seen: known.seen })
+    this.#written.set(name, { version, seen })
     if (this.#durability === 'fsync') await node.settle()
     let acknowledgements = node.isReplica ? 1 : 0
     for (const to of this.#replicas) {
@@ -285,13 +287,19 @@ class Running {
         shown = merge(shown, replica.held(), this.#mode)
       }
     }
+    const seen = this.#seenIn(shown)
+    this.#contexts.push({ vector: contextOf(shown), timeMs: latestTimeOf(shown), seen })
+    if (this.#contexts.length > contextsKept) this.#contexts.shift()
+  }
+
+  /** All that somebody knows who is shown these versions. */
+  #seenIn(versions: Versions): Set<string> {
     const seen = new Set<string>()
-    for (const version of shown) {
+    for (const version of versions) {
       seen.add(nameOf(version))
       for (const name of this.#written.get(nameOf(version))?.seen ?? []) seen.add(name)
     }
-    this.#contexts.push({ vector: contextOf(shown), timeMs: latestTimeOf(shown), seen })
-    if (this.#contexts.length > contextsKept) this.#contexts.shift()
+    return seen
   }
 
   async #deliverLate(): Promise<void> {

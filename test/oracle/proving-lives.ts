@@ -39,7 +39,7 @@ const needs: Readonly<Record<keyof ProvingRules, Need>> = {
   reportBelowOwnHints: { faults: {}, noticedBy: 70 },
   watermarkNeedsEqualPairs: { faults: {}, noticedBy: 2 },
   watermarkNeedsSyncedRows: { faults: { crash: true, oldDisk: true }, noticedBy: null },
-  collectOnlyBelowWatermark: { faults: { oldDisk: true }, noticedBy: 36 }
+  collectOnlyBelowWatermark: { faults: { oldDisk: true }, noticedBy: 153 }
 }
 
 export interface BrokenKind extends ProvingKind {

@@ -5,7 +5,13 @@ import { type Coordinated, coordinate, type Write } from '../../storage/coordina
 import { makeObjectKey } from '../../storage/keys.ts'
 import { decodeForeignObject, encodeObject } from '../../storage/object-codec.ts'
 import { DamagedRowError, Store } from '../../storage/store.ts'
-import { type ConflictMode, merge, sameVersions, type Versions } from '../../storage/version.ts'
+import {
+  type ConflictMode,
+  isLive,
+  merge,
+  sameVersions,
+  type Versions
+} from '../../storage/version.ts'
 import { type Actor, emptyVector, isOfIncarnation } from '../../storage/version-vector.ts'
 import { minterUnder, type Rules } from './mutants.ts'
 import type { SeededRandom } from './seeded-random.ts'
@@ -70,7 +76,8 @@ export class ReplicaNode {
       const held = row?.versions ?? []
       const lent = minterUnder(rules, minter, isOf(last, minter.incarnation) ? last : null)
       const made = coordinate(key, row, write, lent, { mode, siblingsMax: 1000, nowMs })
-      const shown = new Set([...seen, ...(write.coversAllHeld ? history.seenIn(held) : [])])
+      const covered = write.coversAllHeld ? held : held.filter((other) => !isLive(other, nowMs))
+      const shown = new Set([...seen, ...history.seenIn(covered)])
       const id = history.minted(made.version, new Set(shown))
       history.merged(held, [made.version], made.versions)
       return { next: made, result: { ...made, id, seen: shown.add(id) } }

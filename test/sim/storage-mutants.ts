@@ -120,12 +120,14 @@ export const storageMutants: readonly Mutant[] = [
   {
     name: 'context-without-dot',
     rule: 'The context of a read covers the dots of what was shown, not only their pasts.',
-    edits: [{ file: version, find: '    addDot(context, version.dot)\n', replace: '' }]
+    edits: [{ file: version, find: '  addDot(context, version.dot)\n', replace: '' }]
   },
   {
     name: 'blind-write-covers',
-    rule: 'A write overwrites what its writer has seen, and nothing else.',
-    edits: [{ file: coordinate, find: 'if (write.coversAllHeld) addVector', replace: 'addVector' }]
+    rule: 'A write overwrites what its writer has seen and what nobody is shown, and nothing else.',
+    edits: [
+      { file: coordinate, find: 'if (!isLive(version, nowMs)) addVersion', replace: 'addVersion' }
+    ]
   },
   {
     name: 'time-by-the-clock',

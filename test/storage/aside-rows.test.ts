@@ -160,12 +160,12 @@ describe('the tombstone index', () => {
     const indexed = async () =>
       (await store.walkAside(tombstoneRange(0, 1), 10)).rows.map((r) => r.key)
     put(store, keyOf('a'), writeOf('value'))
+    put(store, keyOf('b'), writeOf('sibling'))
     put(store, keyOf('b'), writeOf(null))
     put(store, keyOf('c'), writeOf('short', { ttlMs: 1 }))
     await settle()
     assert.deepEqual(await indexed(), [keyOf('b'), keyOf('c')].map(tombstoneRowKey))
     const { context } = put(store, keyOf('c'), writeOf('x', { coversAllHeld: true })).result
-    put(store, keyOf('b'), writeOf('sibling'))
     put(store, keyOf('c'), writeOf('lasting', { context, coversAllHeld: true }))
     await settle()
     assert.deepEqual(await indexed(), [keyOf('b')].map(tombstoneRowKey))

@@ -6,6 +6,7 @@ import { Minter } from '../../storage/minter.ts'
 import {
   type ConflictMode,
   contextOf,
+  isLive,
   latestTimeOf,
   merge,
   type Version,
@@ -19,7 +20,7 @@ export interface CausalHistory {
   readonly mode: ConflictMode
   /** Everything that any replica held at any time; the first is nothing. */
   readonly states: readonly Versions[]
-  /** For each dot, the dots that its writer had been shown, directly or not. */
+  /** For each dot, the dots that its writer had been shown, or that were dead at its coordinator, directly or not. */
   readonly seen: ReadonlyMap<string, ReadonlySet<string>>
 }
 
@@ -83,6 +84,8 @@ function write(
   mode: ConflictMode,
   seen: Map<string, Set<string>>
 ): void {
+  const nowMs = 1_000_000 + (index % 4) * 400
+  const covered = [...shown, ...node.versions.filter((version) => !isLive(version, nowMs))]
   const isPlain = index % 2 === 0 || kind === 'delete'
   const made = coordinate(
     key,
@@ -102,9 +105,9 @@ function write(
       coversAllHeld: false
     },
     node.minter,
-    { mode, siblingsMax: 1000, nowMs: 1_000_000 + (index % 4) }
+    { mode, siblingsMax: 1000, nowMs }
   )
-  seen.set(formatDot(made.version.dot), allSeen(shown, seen))
+  seen.set(formatDot(made.version.dot), allSeen(covered, seen))
   node.versions = made.versions
   node.mintActor = made.mintActor
 }

@@ -7,6 +7,7 @@ import { covers } from '../../storage/version-vector.ts'
 import { keyOf, memoryDatabase, openStore, put, take, valuesOf, writeOf } from './open-store.ts'
 
 const key = keyOf('key')
+const laterMs = 1_002_000
 const open = async () => (await openStore(await memoryDatabase())).store
 
 describe('too many siblings', () => {
@@ -36,6 +37,41 @@ describe('too many siblings', () => {
     assert.ok(context !== undefined)
     put(store, key, writeOf('instead of 0', { context }), 3)
     assert.deepEqual(valuesOf(store, key), ['1', '2', '3', '4', 'instead of 0'])
+  })
+})
+
+describe('what is dead', () => {
+  test('counts as no sibling, however often a key is written blindly and deleted', async () => {
+    const store = await open()
+    for (let round = 0; round < 9; round++) {
+      const { context } = put(store, key, writeOf(`${round}`), 3).result
+      put(store, key, writeOf(null, { context }), 3)
+    }
+    assert.deepEqual(valuesOf(store, key), [null])
+    put(store, key, writeOf('blind'), 3)
+    assert.deepEqual(valuesOf(store, key), ['blind'])
+  })
+
+  test('counts as no sibling where it has expired', async () => {
+    const store = await open()
+    for (let i = 0; i < 3; i++) put(store, key, writeOf(`${i}`, { ttlMs: 1000 }), 3)
+    assert.throws(() => put(store, key, writeOf('too early'), 3), { code: 'too_many_siblings' })
+    put(store, key, writeOf('blind'), 3, laterMs)
+    assert.deepEqual(valuesOf(store, key), ['blind'])
+  })
+
+  test('gives way with all that it has overwritten, and live siblings stay', async () => {
+    const store = await open()
+    const { version, context } = put(store, key, writeOf('deleted')).result
+    put(store, key, writeOf('unseen'))
+    const tombstone = put(store, key, writeOf(null, { context })).result.version
+    const blind = put(store, key, writeOf('blind')).result
+    assert.deepEqual(valuesOf(store, key), ['blind', 'unseen'])
+    take(store, key, [version])
+    take(store, key, [tombstone])
+    assert.deepEqual(valuesOf(store, key), ['blind', 'unseen'], 'neither of them comes back')
+    put(store, key, writeOf('next', { context: blind.context }))
+    assert.deepEqual(valuesOf(store, key), ['next', 'unseen'], 'the writer has not seen it')
   })
 })
 

@@ -98,10 +98,11 @@ export function put(
   store: Store,
   key: ObjectKey,
   write: Write,
-  siblingsMax = 64
+  siblingsMax = 64,
+  nowMs = 1_000_000
 ): Mutation<Coordinated> {
   return store.mutate(key, (row) => {
-    const rules = { mode: 'siblings', siblingsMax, nowMs: 1_000_000 } as const
+    const rules = { mode: 'siblings', siblingsMax, nowMs } as const
     const made = coordinate(key, row, write, store.minter, rules)
     return { next: made, result: made }
   })
