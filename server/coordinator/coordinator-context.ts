@@ -8,7 +8,7 @@ import type { ClusterState } from '../cluster-state.ts'
 import type { LocalHints } from '../local-hints.ts'
 import type { LocalReplica } from '../local-replica.ts'
 import type { PeerRequests } from '../peer/peers.ts'
-import type { QuorumContext } from './quorum.ts'
+import type { QuorumContext, QuorumNumbers } from './quorum.ts'
 import { StandIns } from './stand-ins.ts'
 
 /** What both coordinators stand on. */
@@ -72,10 +72,12 @@ export function standInsFor(
   )
 }
 
-export interface QuorumNumbers {
-  readonly needed: number
-  readonly answered: number
-  readonly asked: number
+/** Replicas that cannot be reached, as far as this node knows. */
+export function downAmong(
+  { peers, selfId }: CoordinatorContext,
+  replicas: readonly string[]
+): string[] {
+  return replicas.filter((id) => id !== selfId && !peers.isUp(id))
 }
 
 /** Says which replicas are missing, so that somebody can go and look at them. `behind`: those that refuse reads. */
@@ -87,7 +89,7 @@ export function quorumUnavailable(
   behind: readonly string[] = []
 ): AnnealError {
   const { peers, selfId } = context
-  const down = replicas.filter((id) => id !== selfId && !peers.isUp(id))
+  const down = downAmong(context, replicas)
   const full =
     what === 'read'
       ? []

@@ -74,6 +74,27 @@ export function neededBy(quorum: Quorum): number {
   return sum
 }
 
+export interface QuorumNumbers {
+  readonly needed: number
+  readonly answered: number
+  readonly asked: number
+}
+
+/** By how much a quorum was missed. Of several groups it is the first that fell short: others cannot make up for it. */
+export function shortfall(
+  quorum: Quorum,
+  answered: (replica: string) => boolean,
+  asked: (replica: string) => boolean
+): QuorumNumbers {
+  const numbers = quorum.map(({ replicas, needed }) => ({
+    needed,
+    answered: replicas.filter(answered).length,
+    asked: replicas.filter(asked).length
+  }))
+  const [first = { needed: 0, answered: 0, asked: 0 }] = numbers
+  return numbers.find((group) => group.answered < group.needed) ?? first
+}
+
 /** Whether these replicas, and no others, could make up the quorum. */
 export function canBeMet(quorum: Quorum, available: (replica: string) => boolean): boolean {
   for (const { replicas, needed } of quorum) {

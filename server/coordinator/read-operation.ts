@@ -23,7 +23,7 @@ import {
   standInsFor
 } from './coordinator-context.ts'
 import type { Ghosts } from './ghost-check.ts'
-import { canBeMet, neededBy, type Quorum, resolveQuorum } from './quorum.ts'
+import { canBeMet, type Quorum, type QuorumNumbers, resolveQuorum, shortfall } from './quorum.ts'
 import type { ReadCoordinator, ReadOptions, ReadResult } from './read-coordinator.ts'
 import { type ReadAnswer, type ReadDecision, ReadTally } from './read-tally.ts'
 import type { StandIns } from './stand-ins.ts'
@@ -96,7 +96,7 @@ export class ReadOperation {
     if (!allUp) for (const replica of ringReplicas) if (!isUp(replica)) this.#standIn(replica)
     const answers = (id: string) => isUp(id) || this.#nodeFor(id) !== id
     if (!canBeMet(this.#quorum, allUp ? anyReplica : answers)) {
-      return this.#unavailable(ringReplicas.filter(answers).length, ringReplicas.length)
+      return this.#unavailable(shortfall(this.#quorum, answers, anyReplica))
     }
     this.#round++
     this.#tally = new ReadTally(this.#replicas, this.#quorum, local.mode(this.#key))
@@ -247,7 +247,7 @@ export class ReadOperation {
     else if (decision.kind === 'answer') this.#answer(decision.versions)
     else if (decision.kind === 'fail') {
       if (decision.timedOut) this.#timeout()
-      else this.#unavailable(this.#tally.answered - this.#tally.hinted, this.#tally.asked)
+      else this.#unavailable(this.#tally.shortfall)
     }
   }
 
@@ -390,20 +390,17 @@ export class ReadOperation {
 
   #timeout(): void {
     const { timeoutMs } = this.#options
-    const { answered, asked } = this.#tally
-    const needed = neededBy(this.#quorum)
+    const numbers = this.#tally.shortfall
     this.#fail(
       new AnnealError(
         'timeout',
-        `only ${answered} of the ${needed} replicas that the read needs answered within ${timeoutMs} ms`,
-        { needed, answered, asked }
+        `only ${numbers.answered} of the ${numbers.needed} replicas that the read needs answered within ${timeoutMs} ms`,
+        { ...numbers }
       )
     )
   }
 
-  #unavailable(answered: number, asked: number): void {
-    const needed = neededBy(this.#quorum)
-    const numbers = { needed, answered, asked }
+  #unavailable(numbers: QuorumNumbers): void {
     const { behind } = this.#tally
     this.#fail(quorumUnavailable(this.#context, 'read', this.#replicas, numbers, behind))
   }

@@ -6,7 +6,7 @@ import {
   type Version,
   type Versions
 } from '../../storage/version.ts'
-import { canBeMet, type Quorum, type QuorumGroup } from './quorum.ts'
+import { canBeMet, type Quorum, type QuorumGroup, type QuorumNumbers, shortfall } from './quorum.ts'
 
 /**
  * What one replica said to a read. `damaged`: it holds something that it cannot read, and must be given a copy.
@@ -72,6 +72,13 @@ export class ReadTally {
 
   get asked(): number {
     return this.#asked.size
+  }
+
+  /** By how much the quorum is missed; those that stand in know too little to be counted. */
+  get shortfall(): QuorumNumbers {
+    const isIn = (id: string) => this.#answers.get(id)?.kind === 'versions'
+    const answered = (id: string) => isIn(id) && !this.#stoodInFor.includes(id)
+    return shortfall(this.#quorum, answered, (id) => this.#asked.has(id))
   }
 
   /** Whether every replica that was asked has said something. */

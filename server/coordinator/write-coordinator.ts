@@ -13,7 +13,13 @@ import { decodeForeignObject } from '../../storage/object-codec.ts'
 import type { Versions } from '../../storage/version.ts'
 import { decodeVector, encodeVector, type VersionVector } from '../../storage/version-vector.ts'
 import type { Outcome } from '../peer/peer-link.ts'
-import { type CoordinatorContext, replicasOf } from './coordinator-context.ts'
+import {
+  type CoordinatorContext,
+  downAmong,
+  quorumContext,
+  replicasOf
+} from './coordinator-context.ts'
+import { resolveQuorum, shortfall } from './quorum.ts'
 import { WriteOperation } from './write-operation.ts'
 
 export interface WriteOptions {
@@ -168,19 +174,18 @@ export class WriteCoordinator {
     }
     const names =
       replicas.length === 0 ? 'the ring is still empty' : `${replicas.join(', ')} cannot be reached`
+    const quorum = resolveQuorum(w, 'w', quorumContext(this.#context, replicas))
     throw new AnnealError(
       'quorum_unavailable',
       `no replica of this key can coordinate the write: ${names}`,
-      {
-        needed: typeof w === 'number' ? w : String(w),
-        answered: 0,
-        asked: 0
-      }
+      { ...shortfall(quorum, nobody, everybody), down: downAmong(this.#context, replicas) }
     )
   }
 }
 
 const epochRetriesMax = 3
+const nobody = () => false
+const everybody = () => true
 
 /** Nothing was done: the next replica may be asked. */
 function isRefusedUnseen(outcome: Outcome): boolean {

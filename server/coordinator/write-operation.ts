@@ -15,7 +15,7 @@ import {
   replicasOf,
   standInsFor
 } from './coordinator-context.ts'
-import { canBeMet, neededBy, type Quorum, resolveQuorum } from './quorum.ts'
+import { canBeMet, type Quorum, resolveQuorum, shortfall } from './quorum.ts'
 import { planStandIns, type StandInPlan, type StandIns } from './stand-ins.ts'
 import type { WriteOptions, WriteResult } from './write-coordinator.ts'
 import { type WriteDecision, WriteTally } from './write-tally.ts'
@@ -101,13 +101,9 @@ export class WriteOperation {
     const allUp = this.#replicas.every(isUp)
     if (this.#asFallback || !allUp) this.#planStandIns(isUp)
     const plan = this.#plan
-    const counts = (id: string) => isUp(id) || plan?.standIns.has(id) || id === plan?.own
+    const counts = (id: string) => isUp(id) || plan?.standIns.has(id) === true || id === plan?.own
     if (!canBeMet(this.#quorum, allUp ? anyReplica : counts)) {
-      const numbers = {
-        needed: neededBy(this.#quorum),
-        answered: this.#replicas.filter(counts).length,
-        asked: this.#replicas.length
-      }
+      const numbers = shortfall(this.#quorum, counts, anyReplica)
       throw quorumUnavailable(this.#context, 'write', this.#replicas, numbers)
     }
     this.#tally = new WriteTally(this.#replicas, this.#quorum)
@@ -314,15 +310,13 @@ export class WriteOperation {
   }
 
   #fail(timedOut: boolean): void {
-    const { acknowledged, asked } = this.#tally
-    const needed = neededBy(this.#quorum)
-    const numbers = { needed, answered: acknowledged, asked }
+    const numbers = this.#tally.shortfall
     if (!timedOut && this.#overloaded.size > 0) {
       this.#reject(
         new AnnealError(
           'overloaded',
-          `the write needs ${needed} replicas and ${[...this.#overloaded].join(', ')} had too much to do: it is not confirmed, though it may still surface; try again in a second`,
-          numbers
+          `the write needs ${numbers.needed} replicas and ${[...this.#overloaded].join(', ')} had too much to do: it is not confirmed, though it may still surface; try again in a second`,
+          { ...numbers }
         )
       )
       return
@@ -335,8 +329,8 @@ export class WriteOperation {
     this.#reject(
       new AnnealError(
         'timeout',
-        `only ${acknowledged} of the ${needed} replicas that the write needs confirmed it within ${timeoutMs} ms: whether it was stored is not known; read the key before you write it again`,
-        numbers
+        `only ${numbers.answered} of the ${numbers.needed} replicas that the write needs confirmed it within ${timeoutMs} ms: whether it was stored is not known; read the key before you write it again`,
+        { ...numbers }
       )
     )
   }

@@ -1,4 +1,4 @@
-import { canBeMet, type Quorum } from './quorum.ts'
+import { canBeMet, type Quorum, type QuorumNumbers, shortfall } from './quorum.ts'
 
 /** What one replica said to a write. `unknown`: it may have stored it all the same. */
 export type WriteAnswer =
@@ -45,6 +45,12 @@ export class WriteTally {
 
   get asked(): number {
     return this.#replicas.length
+  }
+
+  /** By how much the quorum is missed. */
+  get shortfall(): QuorumNumbers {
+    const isReplica = (id: string) => this.#replicas.includes(id)
+    return shortfall(this.#quorum, (id) => this.#isAcknowledged(id), isReplica)
   }
 
   get decided(): boolean {

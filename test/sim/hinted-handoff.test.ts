@@ -257,6 +257,23 @@ describe('hinted handoff', () => {
     await stop(at)
   })
 
+  it('says how many replicas were needed where none is there', async () => {
+    const at = await ready(12)
+    await down(at, at.replicas)
+    const [other] = at.others
+    const missed = (needed: number) => ({
+      code: 'quorum_unavailable',
+      details: { needed, answered: 0, asked: 3, down: at.replicas.map(({ id }) => id) }
+    })
+    const strict = { ...put, value: Buffer.from('x'), sloppy: false }
+    await assert.rejects(at.cluster.settle(up(other).data.put('b', 'k', strict)), missed(2))
+    const one = { ...strict, w: 'one' } as const
+    await assert.rejects(at.cluster.settle(up(other).data.put('b', 'k', one)), missed(1))
+    await assert.rejects(read(at, other, { sloppy: false }), missed(2))
+    await back(at, at.replicas)
+    await stop(at)
+  })
+
   it('keeps strict writes for a replica that is down at the coordinator', async () => {
     const at = await ready(4)
     const [first, , third] = at.replicas

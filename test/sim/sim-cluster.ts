@@ -18,6 +18,8 @@ export interface SimClusterOptions {
   readonly partitions?: number
   /** Further settings, as `--set` takes them. */
   readonly settings?: readonly string[]
+  /** The region of each node; by default they have none. */
+  readonly regions?: readonly string[]
   /** Under which names the nodes find each other first; by default under the addresses that they advertise. */
   readonly seedNames?: readonly string[]
   readonly latencyMs?: { readonly minMs: number; readonly maxMs: number }
@@ -122,6 +124,14 @@ function simConfig(
     ...(options.settings ?? [])
   ]
   const id = `n${index + 1}`
-  const flags = { id, peer: peerAddress(index), http: `10.0.0.${index + 1}:8801`, seeds, set }
+  const { [index]: region } = options.regions ?? []
+  const flags = {
+    id,
+    peer: peerAddress(index),
+    http: `10.0.0.${index + 1}:8801`,
+    seeds,
+    set,
+    ...(region === undefined ? {} : { region })
+  }
   return loadConfig({ flags, env: {}, readFile: () => '' })
 }
