@@ -36,6 +36,15 @@ export const linkRequestsInFlightMax = 4096
 export const sliceRowsMax = 256
 
 /**
+ * Bytes that the values of one key may have together before a write that adds to them is refused. Three replicas that
+ * each took as much without hearing of the others still have an object that fits a message.
+ */
+export const objectBytesMax = 64 * mebi
+
+/** Whatever the limits, the values of a key may be so many of the largest size. */
+export const largestValuesPerObject = 3
+
+/**
  * Leaves of a partition's hash tree, four under each node of the lowest inner level, and the inner levels 16-way: a
  * difference is found in three steps down, and a leaf of a partition with 4,000 keys lists four of them.
  */
@@ -67,6 +76,7 @@ assert(
 assert(inlineValueBytesMax < smallMessageBytesMax, 'inline values travel with the small messages')
 assert(smallMessageBytesMax <= batchBytesMax, 'a small message fits a batch')
 assert(
-  valueBytesCeiling * 2 < messageBytesMax,
-  'a message holds at least two of the largest values'
+  valueBytesCeiling * largestValuesPerObject < messageBytesMax,
+  'a message holds the largest values that a key always has room for'
 )
+assert(objectBytesMax * 3 < messageBytesMax, 'a message holds what three replicas took apart')

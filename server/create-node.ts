@@ -23,6 +23,7 @@ import { Node, type NodePorts } from './node.ts'
 import { describeGauges } from './node-gauges.ts'
 import { NodeMetrics } from './node-metrics.ts'
 import { openNodeStorage } from './node-storage.ts'
+import { objectBytesOf } from './object-bytes.ts'
 import { openReception } from './open-reception.ts'
 import { Peers } from './peer/peers.ts'
 import { PeerService } from './peer-service.ts'
@@ -120,6 +121,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     log,
     settings: config.hints,
     siblingsMax: limits.maxSiblings,
+    objectBytesMax: objectBytesOf(limits),
     modeOf,
     beforeWrite: () => cluster.seal(),
     acceptsWrites: () => writesRefused() === null,
@@ -135,6 +137,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     store,
     clock,
     siblingsMax: limits.maxSiblings,
+    objectBytesMax: objectBytesOf(limits),
     reception,
     modeOf,
     beforeWrite: () => cluster.seal()

@@ -31,6 +31,7 @@ export interface HintedHandoffOptions {
     readonly maxAgeMs: number
   }
   readonly siblingsMax: number
+  readonly objectBytesMax: number
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly beforeWrite: () => void
   readonly acceptsWrites: () => boolean

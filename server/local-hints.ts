@@ -14,6 +14,7 @@ export interface LocalHintsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly siblingsMax: number
+  readonly objectBytesMax: number
   readonly modeOf: (key: ObjectKey) => ConflictMode
   readonly partitionOf: (key: ObjectKey) => number
   /** Before the first write: the cluster has taken data from now on. */
@@ -92,11 +93,12 @@ export class LocalHints {
     write: Write,
     targets: readonly string[]
   ): { readonly result: Coordinated; readonly durable: Promise<void> } {
-    const { store, hints, clock, siblingsMax, modeOf, selfId, beforeWrite } = this.#options
+    const { store, hints, clock, siblingsMax, objectBytesMax, modeOf, selfId, beforeWrite } =
+      this.#options
     beforeWrite()
     store.checkRoom()
     const versions = hints.heldFor(key)
-    const rules = { mode: modeOf(key), siblingsMax, nowMs: clock.now() }
+    const rules = { mode: modeOf(key), siblingsMax, objectBytesMax, nowMs: clock.now() }
     const result = coordinate(key, { versions, mintActor: null }, write, store.minter, rules)
     const changes = this.changes(targets, key, result.versions)
     if (changes.length === 0) {

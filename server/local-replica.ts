@@ -14,6 +14,7 @@ export interface LocalReplicaOptions {
   readonly store: Store
   readonly clock: Clock
   readonly siblingsMax: number
+  readonly objectBytesMax: number
   readonly reception: Reception
   readonly modeOf: (key: ObjectKey) => ConflictMode
   /** Before the first write: the cluster has taken data from now on. */
@@ -145,9 +146,9 @@ export class LocalReplica {
     write: Write,
     alongside?: (coordinated: Coordinated) => readonly AsideChange[]
   ): Mutation<Coordinated> {
-    const { store, clock, siblingsMax, modeOf } = this.#options
+    const { store, clock, siblingsMax, objectBytesMax, modeOf } = this.#options
     this.#options.beforeWrite()
-    const rules = { mode: modeOf(key), siblingsMax, nowMs: clock.now() }
+    const rules = { mode: modeOf(key), siblingsMax, objectBytesMax, nowMs: clock.now() }
     for (;;) {
       try {
         return store.mutate(

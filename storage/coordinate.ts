@@ -51,9 +51,12 @@ export interface Held {
 export interface CoordinateRules {
   readonly mode: ConflictMode
   readonly siblingsMax: number
+  /** Of all values together. */
+  readonly objectBytesMax: number
   readonly nowMs: number
 }
 
+const howToSettle = 'read it, merge the values, and write the result with the context of that read'
 const nothing: Held = { versions: [], mintActor: null }
 
 /**
@@ -95,10 +98,11 @@ export function coordinate(
   if (merged.length > rules.siblingsMax && merged.length > versions.length) {
     throw new AnnealError(
       'too_many_siblings',
-      `the key has ${versions.length} siblings and may have ${rules.siblingsMax}: read it, merge the values, and write the result with the context of that read`,
+      `the key has ${versions.length} siblings and may have ${rules.siblingsMax}: ${howToSettle}`,
       { siblings: versions.length, siblingsMax: rules.siblingsMax }
     )
   }
+  checkBytes(versions, merged, rules.objectBytesMax)
   minter.noteOnRow(key, dot)
   const context = new Map(past)
   addDot(context, dot)
@@ -108,6 +112,25 @@ export function coordinate(
 
 function addDead(past: Map<Actor, number>, versions: Versions, nowMs: number): void {
   for (const version of versions) if (!isLive(version, nowMs)) addVersion(past, version)
+}
+
+/**
+ * Every read of the key holds them all, and every write sends them to every replica. What settles the key leaves one
+ * version, and what covers as much as it adds makes nothing worse: neither is refused, whatever came from elsewhere.
+ */
+function checkBytes(held: Versions, merged: Versions, objectBytesMax: number): void {
+  if (merged.length < 2) return
+  const objectBytes = valueBytesOf(merged)
+  if (objectBytes <= objectBytesMax || objectBytes <= valueBytesOf(held)) return
+  throw new AnnealError(
+    'too_many_siblings',
+    `with this write the ${merged.length} siblings of the key would have ${objectBytes} bytes together, and they may have ${objectBytesMax}: ${howToSettle}`,
+    { siblings: held.length, objectBytes, objectBytesMax }
+  )
+}
+
+function valueBytesOf(versions: Versions): number {
+  return versions.reduce((sum, { size }) => sum + size, 0)
 }
 
 function payloadOf(write: Write, timeMs: number): Payload {

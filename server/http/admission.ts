@@ -71,12 +71,17 @@ export class Admission {
     }
   }
 
-  /** Counts a large answer until the client has taken it. Errors: `overloaded`. */
+  /**
+   * Counts a large answer until the client has taken it. One that is larger than all that may be held goes out where
+   * nothing else is held: otherwise nobody could ever read the key, and settle it. Errors: `overloaded`.
+   */
   holdAnswer(reply: FastifyReply, bytes: number): void {
     if (bytes < countedAnswerBytes) return
     // Where the client has left already, nobody would tell when the answer is gone.
     if (reply.request.raw.socket.destroyed) return
-    this.#take(bytes)
+    this.releaseBody(reply.request)
+    if (this.#bytes === 0) this.#bytes = bytes
+    else this.#take(bytes)
     reply.raw.once('close', () => {
       this.#bytes -= bytes
     })

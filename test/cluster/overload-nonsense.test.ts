@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { ClusterProcess } from './cluster-process.ts'
-import { call, describe, get, put } from './kv-client.ts'
+import { call, contextOf, describe, get, problemOf, put } from './kv-client.ts'
 import { residentMib } from './process-memory.ts'
 import { RawConnection } from './raw-connection.ts'
 import type { ServerProcess } from './server-process.ts'
@@ -170,6 +170,24 @@ test('ten thousand connections that say nothing are put up with', async () => {
     for (const connection of connections) connection.destroy()
   }
   await assertHealthy()
+})
+
+test('siblings that are too many to be held are refused, and can be read and settled', async () => {
+  const path = '/kv/a/crowded'
+  const value = randomBytes(mebi)
+  await node.end('SIGTERM')
+  await node.start(['limits.maxValueBytes=4MiB'])
+  for (let i = 0; i < 12; i++) assert.equal((await put(node.url, path, value)).status, 204)
+  const refused = await put(node.url, path, value)
+  assert.equal(refused.status, 409, describe(refused))
+  assert.equal(problemOf(refused)['code'], 'too_many_siblings')
+  await node.end('SIGTERM')
+  await node.start()
+  const read = await get(node.url, path)
+  assert.equal(read.status, 300, describe(read))
+  const settled = await put(node.url, path, value, contextOf(read))
+  assert.equal(settled.status, 204, describe(settled))
+  assert.ok((await get(node.url, path)).body.equals(value))
 })
 
 async function bytesInFlight(): Promise<number> {

@@ -116,7 +116,12 @@ export class ProvingNode {
 
   coordinate(write: Write): Coordinated {
     const { store } = this.#session
-    const rules = { mode: this.#life.mode, siblingsMax: 1000, nowMs: this.#life.nowMs() }
+    const rules = {
+      mode: this.#life.mode,
+      siblingsMax: 1000,
+      objectBytesMax: 1e9,
+      nowMs: this.#life.nowMs()
+    }
     return store.mutate(key, (row) => {
       const made = coordinate(key, row, write, store.minter, rules)
       return { next: made, result: made }

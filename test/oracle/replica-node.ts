@@ -75,7 +75,8 @@ export class ReplicaNode {
     const { result, durable } = this.#session.store.mutate(key, (row) => {
       const held = row?.versions ?? []
       const lent = minterUnder(rules, minter, isOf(last, minter.incarnation) ? last : null)
-      const made = coordinate(key, row, write, lent, { mode, siblingsMax: 1000, nowMs })
+      const wide = { siblingsMax: 1000, objectBytesMax: 1e9 }
+      const made = coordinate(key, row, write, lent, { mode, ...wide, nowMs })
       const covered = write.coversAllHeld ? held : held.filter((other) => !isLive(other, nowMs))
       const shown = new Set([...seen, ...history.seenIn(covered)])
       const id = history.minted(made.version, new Set(shown))

@@ -105,7 +105,7 @@ function write(
       coversAllHeld: false
     },
     node.minter,
-    { mode, siblingsMax: 1000, nowMs }
+    { mode, siblingsMax: 1000, objectBytesMax: 1e9, nowMs }
   )
   seen.set(formatDot(made.version.dot), allSeen(covered, seen))
   node.versions = made.versions

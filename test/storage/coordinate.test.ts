@@ -4,7 +4,16 @@ import { AnnealError } from '../../core/errors.ts'
 import { decodeForeignObject, encodeObject } from '../../storage/object-codec.ts'
 import { contextOf, isLive, type Version } from '../../storage/version.ts'
 import { covers } from '../../storage/version-vector.ts'
-import { keyOf, memoryDatabase, openStore, put, take, valuesOf, writeOf } from './open-store.ts'
+import {
+  keyOf,
+  memoryDatabase,
+  objectBytesMax,
+  openStore,
+  put,
+  take,
+  valuesOf,
+  writeOf
+} from './open-store.ts'
 
 const key = keyOf('key')
 const laterMs = 1_002_000
@@ -72,6 +81,59 @@ describe('what is dead', () => {
     assert.deepEqual(valuesOf(store, key), ['blind', 'unseen'], 'neither of them comes back')
     put(store, key, writeOf('next', { context: blind.context }))
     assert.deepEqual(valuesOf(store, key), ['next', 'unseen'], 'the writer has not seen it')
+  })
+})
+
+describe('siblings with too many bytes together', () => {
+  const quarter = Buffer.alloc(objectBytesMax / 4)
+  const openFull = async () => {
+    const store = await open()
+    const putQuarter = () => put(store, key, writeOf(quarter)).result.context
+    const [first, second] = [putQuarter(), putQuarter(), putQuarter(), putQuarter()] as const
+    return { store, first, second }
+  }
+  const refusal = {
+    code: 'too_many_siblings',
+    details: { siblings: 4, objectBytes: objectBytesMax + 1, objectBytesMax }
+  }
+
+  test('are refused by name, and nothing has changed', async () => {
+    const { store, first } = await openFull()
+    const before = store.read(key)
+    assert.throws(() => put(store, key, writeOf('1')), refusal)
+    const larger = Buffer.alloc(quarter.length + 1)
+    assert.throws(() => put(store, key, writeOf(larger, { context: first })), refusal)
+    assert.equal(store.read(key), before)
+  })
+
+  test('are settled, deleted, and replaced by what is no larger', async () => {
+    const { store, first, second } = await openFull()
+    put(store, key, writeOf(quarter, { context: first }))
+    put(store, key, writeOf(null, { context: second }))
+    assert.equal(store.read(key)?.versions.length, 4)
+    const context = contextOf(store.read(key)?.versions ?? [])
+    put(store, key, writeOf(Buffer.alloc(objectBytesMax), { context }))
+    assert.equal(store.read(key)?.versions.length, 1)
+  })
+
+  test('are taken from another replica, and may be made fewer', async () => {
+    const [{ store }, { store: other }] = [await openFull(), await openFull()]
+    const object = encodeObject(other.withValues(key, other.read(key)?.versions ?? []), 'whole')
+    take(store, key, decodeForeignObject(object))
+    assert.equal(store.read(key)?.versions.length, 8)
+    const [version] = store.read(key)?.versions ?? []
+    const context = contextOf(version === undefined ? [] : [version])
+    put(store, key, writeOf('in place of one', { context }))
+    assert.equal(store.read(key)?.versions.length, 8)
+    assert.throws(() => put(store, key, writeOf('one more')), { code: 'too_many_siblings' })
+    put(store, key, writeOf(null, { coversAllHeld: true }))
+    assert.deepEqual(valuesOf(store, key), [null])
+  })
+
+  test('are no matter where one value alone is larger', async () => {
+    const store = await open()
+    put(store, key, writeOf(Buffer.alloc(objectBytesMax + 1)))
+    assert.equal(store.read(key)?.versions.length, 1)
   })
 })
 

@@ -93,6 +93,9 @@ export function writeOf(value: string | Uint8Array | null, fields: Partial<Write
   }
 }
 
+/** What the values of a key may have together here. */
+export const objectBytesMax = 1024 * 1024
+
 /** Coordinates a write on the store, as a server would. */
 export function put(
   store: Store,
@@ -102,7 +105,7 @@ export function put(
   nowMs = 1_000_000
 ): Mutation<Coordinated> {
   return store.mutate(key, (row) => {
-    const rules = { mode: 'siblings', siblingsMax, nowMs } as const
+    const rules = { mode: 'siblings', siblingsMax, objectBytesMax, nowMs } as const
     const made = coordinate(key, row, write, store.minter, rules)
     return { next: made, result: made }
   })
