@@ -130,8 +130,10 @@ export class KeyWalk {
     const live: ListedKey[] = []
     for (const [, listed] of rows) {
       const first = listed[0]
-      if (first !== undefined && (await this.#isLive(request, listed, slices.length)))
-        live.push(first)
+      if (first === undefined) continue
+      // Each replica has kept to the limit; what they hold together may be more.
+      if (live.length >= limit) return { keys: live, next: Buffer.from(first.row) }
+      if (await this.#isLive(request, listed, slices.length)) live.push(first)
     }
     return { keys: live, next: end }
   }
