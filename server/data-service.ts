@@ -102,11 +102,11 @@ export class DataService {
 
   /** Errors: `bad_key`, `bad_context`, and those of the read coordinator. */
   async get(bucket: string, key: string, request: RequestOptions): Promise<KeyView> {
-    const { reads, cluster, defaults, keys } = this.#options
+    const { reads, defaults, keys } = this.#options
     const objectKey = this.#checkedKey(bucket, key)
     const seen = this.#openContext(objectKey, request)
     const result = await reads.read(objectKey, {
-      r: request.r ?? cluster.propertiesOf(bucket).r ?? defaults.r,
+      r: this.readQuorum(bucket, request),
       timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
       sloppy: request.sloppy ?? defaults.sloppy,
       atLeast: seen
@@ -156,6 +156,12 @@ export class DataService {
       coversAllHeld: seen === null
     }
     return this.#write(bucket, objectKey, write, request, false)
+  }
+
+  /** What the request asks for, else what the bucket does, else the node. */
+  readQuorum(bucket: string, { r }: Pick<RequestOptions, 'r'>): QuorumSpec {
+    const { cluster, defaults } = this.#options
+    return r ?? cluster.propertiesOf(bucket).r ?? defaults.r
   }
 
   /** Errors: `bad_key` for a bucket or key that is empty, too long, or not text. */

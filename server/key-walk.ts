@@ -10,10 +10,11 @@ import { isLive } from '../storage/version.ts'
 import {
   type CoordinatorContext,
   keyOf,
+  type QuorumNumbers,
   quorumContext,
   quorumUnavailable
 } from './coordinator/coordinator-context.ts'
-import { neededBy, resolveQuorum } from './coordinator/quorum.ts'
+import { neededBy, type Quorum, type QuorumGroup, resolveQuorum } from './coordinator/quorum.ts'
 import type { ReadCoordinator } from './coordinator/read-coordinator.ts'
 import type { Outcome } from './peer/peer-link.ts'
 
@@ -36,6 +37,7 @@ export interface WalkRequest {
   readonly cursor: Cursor
   /** The replicas of each partition that must take part. */
   readonly r: QuorumSpec
+  /** For the whole page. */
   readonly timeoutMs: number
 }
 
@@ -46,7 +48,21 @@ interface Slice {
   readonly next: Buffer | null
 }
 
+/** One page being put together. */
+interface Walk extends WalkRequest {
+  readonly startedMs: number
+}
+
+/** What the replicas of one group of a quorum had to say. */
+interface GroupAnswers {
+  readonly slices: readonly Slice[]
+  /** Whether one that was asked had no time to answer. */
+  readonly timedOut: boolean
+}
+
 const slicesPerRequestMax = 64
+/** The part of its time after which a page begins nothing new, so that what it has begun can end. */
+const walkShare = 0.5
 
 /**
  * Lists the keys of a bucket by walking every partition on a read quorum of its replicas. Keys of all buckets lie
@@ -63,22 +79,32 @@ export class KeyWalk {
     this.#reads = reads
   }
 
-  /** Errors: `bad_parameter`; `quorum_unavailable` for a partition that too few replicas answer for. */
+  /**
+   * A page that takes long ends before its limit, with a cursor; it always gets further than the one before.
+   *
+   * Errors: `bad_parameter`; `quorum_unavailable` for a partition whose replicas are too few, `timeout` where they do not
+   * answer in time.
+   */
   async page(request: WalkRequest): Promise<KeyPage> {
+    const walk: Walk = { ...request, startedMs: this.#context.clock.monotonic() }
     const keys: string[] = []
     const { partitions } = this.#context.cluster.ring
     checkCursor(request.cursor, partitions)
     let cursor: Cursor | null = request.cursor
-    while (cursor !== null && cursor.partition < partitions && keys.length < request.limit) {
-      const slice: Slice = await this.#slice(request, cursor, request.limit - keys.length)
+    do {
+      const slice: Slice = await this.#slice(walk, cursor, request.limit - keys.length)
       for (const listed of slice.keys) keys.push(Buffer.from(listed.key).toString())
-      cursor =
-        slice.next === null
-          ? { partition: cursor.partition + 1, from: noBytes }
-          : { partition: cursor.partition, from: slice.next }
-    }
-    const done = cursor === null || cursor.partition >= partitions
-    return { keys, next: done ? null : cursor }
+      cursor = cursorAfter(cursor, slice.next, partitions)
+    } while (cursor !== null && keys.length < request.limit && !this.#isLate(walk))
+    return { keys, next: cursor }
+  }
+
+  #leftMs({ startedMs, timeoutMs }: Walk): number {
+    return Math.max(0, startedMs + timeoutMs - this.#context.clock.monotonic())
+  }
+
+  #isLate(walk: Walk): boolean {
+    return this.#leftMs(walk) < walk.timeoutMs * walkShare
   }
 
   /** This node's part, for a peer: rows of the bucket in row order, tombstones included. */
@@ -107,14 +133,13 @@ export class KeyWalk {
   }
 
   /** One step of the walk on a quorum. Each replica looks through a stretch; only what all have passed is final. */
-  async #slice(request: WalkRequest, cursor: Cursor, limit: number): Promise<Slice> {
+  async #slice(walk: Walk, cursor: Cursor, limit: number): Promise<Slice> {
     const { ring } = this.#context.cluster
     const replicas = ring.replicas(cursor.partition)
-    const quorum = resolveQuorum(request.r, 'r', quorumContext(this.#context, replicas))
-    const needed = neededBy(quorum)
-    const { bucket, prefix, timeoutMs } = request
+    const quorum = resolveQuorum(walk.r, 'r', quorumContext(this.#context, replicas))
+    const { bucket, prefix } = walk
     const ask = { bucket, prefix, partition: cursor.partition, from: cursor.from, limit }
-    const slices = await this.#fromQuorum(replicas, needed, ask, timeoutMs)
+    const slices = await this.#fromQuorum(quorum, ask, walk)
     const ends = slices.flatMap(({ next }) => (next === null ? [] : [next]))
     const end = ends.length === 0 ? null : ends.reduce((a, b) => (Buffer.compare(a, b) < 0 ? a : b))
     const passed = (listed: ListedKey) => end === null || Buffer.compare(listed.row, end) < 0
@@ -128,59 +153,81 @@ export class KeyWalk {
     }
     const rows = [...byRow].sort(([a], [b]) => (a < b ? -1 : 1))
     const live: ListedKey[] = []
+    let reads = 0
     for (const [, listed] of rows) {
       const first = listed[0]
       if (first === undefined) continue
+      const isAgreed = agree(listed, slices.length)
+      const mustEnd = !isAgreed && reads > 0 && this.#isLate(walk)
       // Each replica has kept to the limit; what they hold together may be more.
-      if (live.length >= limit) return { keys: live, next: Buffer.from(first.row) }
-      if (await this.#isLive(request, listed, slices.length)) live.push(first)
+      if (live.length >= limit || mustEnd) return { keys: live, next: Buffer.from(first.row) }
+      if (!isAgreed) reads++
+      if (isAgreed ? first.live : await this.#isFound(walk, first.key)) live.push(first)
     }
     return { keys: live, next: end }
   }
 
-  /** Where the replicas agree, what they say; where they do not, what a read finds. */
-  async #isLive(
-    request: WalkRequest,
-    listed: readonly ListedKey[],
-    answers: number
-  ): Promise<boolean> {
-    const [first] = listed
-    if (first === undefined) return false
-    const agreed =
-      listed.length === answers &&
-      listed.every(({ objectHash }) => equalBytes(objectHash, first.objectHash))
-    if (agreed) return first.live
-    const { r, timeoutMs } = request
-    const options = { r, timeoutMs, sloppy: this.#context.hints !== null, atLeast: null }
-    const { versions } = await this.#reads.read(keyOf(request.bucket, first.key), options)
+  /** What a read says of a key that the replicas do not agree on. */
+  async #isFound(walk: Walk, key: Uint8Array): Promise<boolean> {
+    const options = {
+      r: walk.r,
+      timeoutMs: this.#leftMs(walk),
+      sloppy: this.#context.hints !== null,
+      atLeast: null
+    }
+    const { versions } = await this.#reads.read(keyOf(walk.bucket, key), options)
     const nowMs = this.#context.clock.now()
     return versions.some((version) => isLive(version, nowMs))
   }
 
-  async #fromQuorum(
-    replicas: readonly string[],
-    needed: number,
-    ask: KeyRange,
-    timeoutMs: number
-  ): Promise<Slice[]> {
-    const { selfId, peers } = this.#context
-    const slices: Slice[] = []
-    const candidates = [...replicas].sort((a, b) => Number(b === selfId) - Number(a === selfId))
-    const usable = candidates.filter((id) => id === selfId || peers.isUp(id))
-    while (slices.length < needed && usable.length >= needed - slices.length) {
-      const batch = usable.splice(0, needed - slices.length)
-      const answers = await Promise.all(batch.map((id) => this.#from(id, ask, timeoutMs)))
-      for (const answer of answers) if (answer !== null) slices.push(answer)
+  async #fromQuorum(quorum: Quorum, ask: KeyRange, walk: Walk): Promise<Slice[]> {
+    const groups = await Promise.all(quorum.map((group) => this.#fromGroup(group, ask, walk)))
+    const slices = groups.flatMap((group) => group.slices)
+    const isMet = groups.every((group, i) => group.slices.length >= (quorum[i]?.needed ?? 0))
+    if (isMet) return slices
+    const replicas = quorum.flatMap((group) => group.replicas)
+    const numbers = {
+      needed: neededBy(quorum),
+      answered: slices.length,
+      asked: replicas.length
     }
-    if (slices.length >= needed) return slices
-    const numbers = { needed, answered: slices.length, asked: replicas.length }
+    if (groups.some(({ timedOut }) => timedOut)) throw timeoutError(walk.timeoutMs, numbers)
     throw quorumUnavailable(this.#context, 'read', replicas, numbers)
   }
 
-  /** Null where the replica does not answer. One that goes by another ring is asked again after the views met. */
-  async #from(id: string, ask: KeyRange, timeoutMs: number, retries = 1): Promise<Slice | null> {
+  /** While others are left that could answer in place of a replica, it has half of the time. */
+  async #fromGroup(group: QuorumGroup, ask: KeyRange, walk: Walk): Promise<GroupAnswers> {
     const { selfId, peers } = this.#context
+    const { needed } = group
+    const slices: Slice[] = []
+    let timedOut = false
+    const candidates = [...group.replicas].sort(
+      (a, b) => Number(b === selfId) - Number(a === selfId)
+    )
+    const usable = candidates.filter((id) => id === selfId || peers.isUp(id))
+    while (slices.length < needed && usable.length >= needed - slices.length) {
+      const batch = usable.splice(0, needed - slices.length)
+      const leftMs = usable.length > 0 ? this.#leftMs(walk) / 2 : this.#leftMs(walk)
+      const deadlineMs = this.#context.clock.monotonic() + leftMs
+      const answers = await Promise.all(batch.map((id) => this.#from(id, ask, deadlineMs)))
+      for (const answer of answers) {
+        if (answer === 'timeout') timedOut = true
+        else if (answer !== null) slices.push(answer)
+      }
+    }
+    return { slices, timedOut }
+  }
+
+  /** Null where the replica does not answer. One that goes by another ring is asked again after the views met. */
+  async #from(
+    id: string,
+    ask: KeyRange,
+    deadlineMs: number,
+    retries = 1
+  ): Promise<Slice | 'timeout' | null> {
+    const { selfId, peers, clock } = this.#context
     if (id === selfId) return this.local(ask)
+    const timeoutMs = Math.max(0, deadlineMs - clock.monotonic())
     const outcome = await new Promise<Outcome>((done) => {
       peers.request(id, 'bulk', { kind: 'listKeys', ...ask }, timeoutMs, done)
     })
@@ -188,10 +235,39 @@ export class KeyWalk {
       const next = outcome.next.length === 0 ? null : Buffer.from(outcome.next)
       return { keys: outcome.keys, next }
     }
+    if (outcome.kind === 'noResponse' && outcome.reason === 'timeout') return 'timeout'
     if (outcome.kind !== 'failure' || outcome.code !== 'epoch' || retries === 0) return null
     await new Promise<void>((done) => peers.exchangeDocuments(id, done))
-    return this.#from(id, ask, timeoutMs, retries - 1)
+    return this.#from(id, ask, deadlineMs, retries - 1)
   }
+}
+
+/** Where the walk goes on after a step that ended at `next`; null at the end. */
+function cursorAfter(
+  { partition }: Cursor,
+  next: Buffer | null,
+  partitions: number
+): Cursor | null {
+  if (next !== null) return { partition, from: next }
+  return partition + 1 < partitions ? { partition: partition + 1, from: noBytes } : null
+}
+
+function timeoutError(timeoutMs: number, numbers: QuorumNumbers): AnnealError {
+  return new AnnealError(
+    'timeout',
+    `only ${numbers.answered} of the ${numbers.needed} replicas that the listing needs answered within ${timeoutMs} ms`,
+    { ...numbers }
+  )
+}
+
+/** Whether all that answered hold the same for a key. */
+function agree(listed: readonly ListedKey[], answers: number): boolean {
+  const [first] = listed
+  return (
+    first !== undefined &&
+    listed.length === answers &&
+    listed.every(({ objectHash }) => equalBytes(objectHash, first.objectHash))
+  )
 }
 
 function isListed({ key }: WalkedRow, { bucket, prefix }: KeyRange): boolean {

@@ -215,7 +215,7 @@ async function listKeys(
     limit: query.limit ?? listLimitDefault,
     cursor:
       query.cursor === undefined ? { partition: 0, from: emptyValue } : decodeCursor(query.cursor),
-    r: options.r ?? 'quorum',
+    r: node.data.readQuorum(bucket, options),
     timeoutMs: options.timeoutMs ?? node.config.http.defaultTimeoutMs
   })
   const cursor = next === null ? null : encodeCursor(next)

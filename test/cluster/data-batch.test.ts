@@ -231,6 +231,7 @@ test('cursors and limits that no listing gave out are refused', async () => {
 
 test('with a node down a listing is as complete, and a context that only it has is stale', async () => {
   const expected = await fill('outage')
+  await sendJson(n1, 'PUT', '/buckets/strict', { r: 'all' })
   const [first, ...others] = cluster.nodes
   assert.ok(first !== undefined)
   await Promise.all(others.map((node) => node.end('SIGKILL')))
@@ -247,6 +248,10 @@ test('with a node down a listing is as complete, and a context that only it has 
 
   const [keys] = await listAll(n2, 'outage', 'limit=90')
   assert.deepEqual(keys.toSorted(), expected)
+  // What the bucket asks of its reads holds for its listing too, unless the call says otherwise.
+  const strict = expectProblem(await send(n2, 'GET', '/kv/strict'), 503, 'quorum_unavailable')
+  assert.equal(strict['needed'], 3)
+  assert.deepEqual((await listAll(n2, 'strict', 'r=2'))[0], [])
   const headers = { 'Causal-Context': contextOf(alone) }
   const stale = await send(n2, 'GET', path, { headers })
   expectProblem(stale, 503, 'stale')

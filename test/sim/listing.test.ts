@@ -58,4 +58,71 @@ describe('a listing in a simulated cluster', () => {
     }
     await stop(cluster)
   })
+
+  it('ends a page that takes long, with a cursor, and goes on where it ended', async () => {
+    const cluster = new SimCluster({ seed: 2, nodes: 3, partitions: 8, settings })
+    assert.equal(await cluster.start(), true)
+    const keys = Array.from({ length: 30 }, (_, i) => `key ${i}`)
+    await write(cluster, keys)
+    for (const other of ['n2', 'n3']) {
+      cluster.network.setLatency('n1', other, { minMs: 100, maxMs: 100 })
+    }
+    const found: string[] = []
+    let cursor: WalkRequest['cursor'] | null = start
+    let pages = 0
+    for (; cursor !== null; pages++) {
+      const request: WalkRequest = { ...everything, timeoutMs: 1000, cursor }
+      const beganMs = cluster.time.nowMs
+      const page = await cluster.settle(cluster.nodeAt(0).walk.page(request))
+      assert.ok(cluster.time.nowMs - beganMs <= 1000, 'a page keeps to its time')
+      found.push(...page.keys)
+      cursor = page.next
+    }
+    assert.deepEqual(found.sort(), keys.toSorted())
+    assert.ok(pages > 1 && pages < 8, `${pages} pages`)
+    await stop(cluster)
+  })
+
+  it('gets around a replica that hangs, and says so in time where too many do', async () => {
+    const cluster = new SimCluster({ seed: 3, nodes: 5, partitions: 8, settings })
+    assert.equal(await cluster.start(), true)
+    const keys = Array.from({ length: 30 }, (_, i) => `key ${i}`)
+    await write(cluster, keys)
+    cluster.nodes[1]?.pause()
+    const page = await cluster.settle(cluster.nodeAt(0).walk.page(everything))
+    assert.ok(page.keys.length > 0)
+    for (const hanging of [2, 3]) cluster.nodes[hanging]?.pause()
+    const beganMs = cluster.time.nowMs
+    const refused = cluster.nodeAt(0).walk.page({ ...everything, timeoutMs: 400 })
+    const [answer] = await cluster.settle(Promise.allSettled([refused]))
+    assert.equal(answer?.status === 'rejected' && answer.reason.code, 'timeout')
+    assert.ok(cluster.time.nowMs - beganMs < 500, 'the time is that of the whole call')
+    for (const hanging of [1, 2, 3]) cluster.nodes[hanging]?.resume()
+    await stop(cluster)
+  })
+
+  it('is for each region to answer that the quorum names, and for no other', async () => {
+    const regional = [...settings, 'replication.regions=eu=2,us=2']
+    const regions = ['eu', 'eu', 'us', 'us']
+    const cluster = new SimCluster({ seed: 4, nodes: 4, settings: regional, regions })
+    assert.equal(await cluster.start(), true)
+    await write(cluster, ['key'])
+    cluster.nodes[1]?.crash()
+    const first = cluster.nodeAt(0)
+    await cluster.time.runUntil(() => !first.peers.isUp('n2'), 60_000)
+    for (const [r, needed] of [
+      ['local_quorum', 2],
+      ['each_quorum', 4]
+    ] as const) {
+      const refused = first.walk.page({ ...everything, r })
+      const [answer] = await cluster.settle(Promise.allSettled([refused]))
+      assert.ok(answer?.status === 'rejected', `${r} is not met`)
+      assert.equal(answer.reason.code, 'quorum_unavailable')
+      assert.equal(answer.reason.details.needed, needed)
+      assert.deepEqual(answer.reason.details.down, ['n2'])
+    }
+    const elsewhere = cluster.nodeAt(2).walk.page({ ...everything, r: 'local_quorum' })
+    assert.deepEqual((await cluster.settle(elsewhere)).keys, ['key'])
+    await stop(cluster)
+  })
 })

@@ -22,6 +22,8 @@ export interface SimClusterOptions {
   readonly regions?: readonly string[]
   /** Under which names the nodes find each other first; by default under the addresses that they advertise. */
   readonly seedNames?: readonly string[]
+  /** Of each node in turn; by default they are all in the same. */
+  readonly regions?: readonly string[]
   readonly latencyMs?: { readonly minMs: number; readonly maxMs: number }
   readonly diskMs?: { readonly min: number; readonly max: number }
   readonly clockOffsetMsMax?: number
@@ -123,6 +125,8 @@ function simConfig(
     `cluster.partitions=${options.partitions}`,
     ...(options.settings ?? [])
   ]
+  const region = options.regions?.[index]
+  if (region !== undefined) set.push(`node.region=${region}`)
   const id = `n${index + 1}`
   const { [index]: region } = options.regions ?? []
   const flags = {
