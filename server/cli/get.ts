@@ -29,6 +29,7 @@ export function registerGet(program: Command, terminal: Terminal): void {
     .argument('<key>', 'any text')
     .option('--context <context>', 'answer at least what this context has seen')
     .addOption(quorumOption('r', 'replicas that must answer'))
+    .addOption(quorumOption('w', 'without effect, as a read stores nothing'))
     .action(async (bucket: string, key: string, options: GetOptions) => {
       const { context, r } = options
       const result = await connect(options, terminal).get(bucket, key, { context, r })

@@ -14,6 +14,7 @@ import { json, type Terminal } from './terminal.ts'
 
 interface WriteOptions extends ClusterOptions {
   readonly context?: string
+  readonly r?: Quorum
   readonly w?: Quorum
   readonly blind?: boolean
 }
@@ -76,6 +77,7 @@ function addWriteOptions(command: Command): void {
   command
     .option('--context <context>', 'what was read before, instead of reading it now')
     .option('--blind', 'do not read first')
+    .addOption(quorumOption('r', 'replicas that must answer what is read first'))
     .addOption(quorumOption('w', 'replicas that must have stored it'))
   addClusterOptions(command)
 }
@@ -105,7 +107,7 @@ async function whatIsThere(
   }
   if (options.context !== undefined) return { context: options.context, values: 0 }
   if (options.blind === true) return { context: undefined, values: 0 }
-  const result = await client.get(bucket, key)
+  const result = await client.get(bucket, key, { r: options.r })
   const context = result.context ?? undefined
   const values =
     result.kind === 'siblings' ? result.siblings.length : result.kind === 'value' ? 1 : 0

@@ -95,6 +95,29 @@ test('put reads the context first and sends it along', async (t) => {
   assert.equal(write?.headers['causal-context'], 'c1')
 })
 
+test('get, put and delete take the same quorums, each where it has a meaning', async (t) => {
+  const node = await startFakeNode(t, (request, response) => {
+    if (request.method === 'GET') sendValue(response, 'old', 'c1')
+    else response.writeHead(204, { 'causal-context': 'c2', etag: '"e2"' }).end()
+  })
+  const quorums = ['--r', 'all', '--w', '1', '--node', node.url]
+  for (const command of [
+    ['get', 'b', 'k'],
+    ['put', 'b', 'k', 'new'],
+    ['delete', 'b', 'k']
+  ]) {
+    assert.equal((await run([...command, ...quorums])).exitCode, 0)
+  }
+  const asked = node.requests.map(({ method, url }) => `${method} ${url}`)
+  assert.deepEqual(asked, [
+    'GET /kv/b/k?r=all',
+    'GET /kv/b/k?r=all',
+    'PUT /kv/b/k?w=1',
+    'GET /kv/b/k?r=all',
+    'DELETE /kv/b/k?w=1'
+  ])
+})
+
 test('put onto siblings settles them and says so', async (t) => {
   const node = await startFakeNode(t, (request, response) => {
     if (request.method === 'GET') sendSiblings(response, ['a', 'b'], 'c2')
