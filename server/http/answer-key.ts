@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AnnealError, errorStatus } from '../../core/errors.ts'
 import type { Version } from '../../storage/version.ts'
 import { etagOf, type KeyView } from '../data-service.ts'
+import { prefers } from './accept.ts'
 import type { Admission } from './admission.ts'
 import { problemText, problemType } from './problem.ts'
 import { type DataRoutes, type FlatHeaders, sendSmall, smallBodyBytesMax } from './small-answer.ts'
@@ -135,7 +136,7 @@ function answerSiblings(
 ): FastifyReply {
   const latestMs = Math.max(...siblings.map(({ timeMs }) => timeMs))
   reply.code(300).header('Last-Modified', httpDate(latestMs)).header('Vary', 'Accept')
-  const multipart = /multipart\/(mixed|\*)/i.test(request.headers.accept ?? '')
+  const multipart = prefers(request.headers.accept, 'multipart/mixed', 'application/json')
   const body = multipart ? multipartBody(reply, siblings) : jsonBody(reply, siblings)
   admission.holdAnswer(reply, body.length)
   return reply.send(body)
@@ -169,7 +170,9 @@ function multipartBody(reply: FastifyReply, siblings: readonly Version[]): Buffe
       `Content-Length: ${version.size}\r\n${meta}\r\n`
     return [Buffer.from(head, 'latin1'), bytesOf(version), Buffer.from('\r\n')]
   })
-  return Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)])
+  // What stands before the first part is for people: who reads the parts passes over it.
+  const preamble = Buffer.from(`${settleHint}\r\n`)
+  return Buffer.concat([preamble, ...parts, Buffer.from(`--${boundary}--\r\n`)])
 }
 
 function bytesOf({ value }: Version): Buffer {

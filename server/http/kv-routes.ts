@@ -6,6 +6,7 @@ import type { Meta } from '../../storage/version.ts'
 import type { KeyView, RequestOptions, WriteReceipt } from '../data-service.ts'
 import { decodeCursor, encodeCursor } from '../key-walk.ts'
 import type { Node } from '../node.ts'
+import { prefers } from './accept.ts'
 import { answerKey, defaultContentType, matches } from './answer-key.ts'
 import { contentTypeOf, keepBodiesAsBytes } from './body-parsers.ts'
 import { type DataQuery, optionsOf, quorumsOf } from './data-options.ts'
@@ -220,7 +221,7 @@ async function listKeys(
   })
   const cursor = next === null ? null : encodeCursor(next)
   if (cursor !== null) reply.header('X-Cursor', cursor)
-  if (!/application\/x-ndjson/i.test(request.headers.accept ?? ''))
+  if (!prefers(request.headers.accept, 'application/x-ndjson', 'application/json'))
     return reply.send({ keys, cursor })
   const lines = keys.map((key) => `${JSON.stringify({ key })}\n`)
   if (cursor !== null) lines.push(`${JSON.stringify({ cursor })}\n`)

@@ -94,7 +94,8 @@ test('siblings come as multipart where that is asked for, whatever their bytes',
   const read = await send(n2, 'GET', path, { headers: { Accept: 'multipart/mixed' } })
   assert.equal(read.status, 300, describe(read))
   assert.match(read.headers['vary'] ?? '', /accept/i)
-  const parts = parseMultipart(read.headers['content-type'] ?? '', read.body)
+  const { preamble, parts } = parseMultipart(read.headers['content-type'] ?? '', read.body)
+  assert.match(preamble, /had not seen each other.*Causal-Context.*lww/)
   assert.equal(parts.length, values.length)
   for (const [index, value] of values.entries()) {
     const part = parts.find(({ headers }) => headers.get('x-meta-index') === `${index}`)
@@ -105,6 +106,9 @@ test('siblings come as multipart where that is asked for, whatever their bytes',
     const one = await get(n1, `${path}?sibling=${encodeURIComponent(etag)}`)
     assert.deepEqual(one.body, value)
   }
+  const unwanted = { Accept: 'multipart/mixed;q=0, application/json' }
+  const json = await send(n3, 'GET', path, { headers: unwanted })
+  assert.match(json.headers['content-type'] ?? '', /^application\/json/)
 })
 
 test('a write with a stale context becomes a sibling of the newer one', async () => {
