@@ -18,6 +18,7 @@ export const errorStatus = {
   too_many_siblings: 409,
   precondition_failed: 412,
   value_too_large: 413,
+  expectation_failed: 417,
   headers_too_large: 431,
   internal: 500,
   overloaded: 503,

@@ -1,5 +1,5 @@
 import fastifySwagger from '@fastify/swagger'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 import { formatAddress, parseAddress } from '../address.ts'
 import { tokenCharactersMax } from '../context-token.ts'
@@ -46,10 +46,12 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   const { config } = node
   const admission = new Admission(config.limits, () => node.metrics.rejected.inc())
   const app = createApp(node)
+  const routes = new KnownRoutes()
+  routes.watch(app)
   parseJsonBodies(app)
   await app.register(fastifySwagger, { openapi: describeApi(node) })
   const answered = new AnsweredRequests(app, node)
-  observe(app, node, admission, answered)
+  observe(app, node, admission, answered, routes)
   await app.register((kv, _options, done) => {
     registerKvRoutes(kv, { node, admission, answered })
     done()
@@ -63,6 +65,8 @@ export async function startHttpServer(node: Node): Promise<HttpServer> {
   registerHealthRoutes(app, node)
   registerEventRoutes(app, node, answered.latencies)
   registerPageRoutes(app)
+  // Node.js would answer by itself, without a body.
+  app.server.on('checkExpectation', app.routing)
   app.server.maxConnections = config.limits.maxConnections
   const address = await listen(app, config.node.http)
   return { address, close: (drainMs) => close(app, drainMs) }
@@ -84,6 +88,8 @@ function createApp(node: Node): FastifyInstance {
     genReqId: requestIds(node.id),
     clientErrorHandler: answerBrokenRequest,
     http: {
+      // Node.js would answer without a body; `checkHead` says what is wrong.
+      requireHostHeader: false,
       headersTimeout: Math.min(headersTimeoutMs, http.requestTimeoutMs),
       connectionsCheckingInterval: Math.min(slowCheckMs, http.requestTimeoutMs),
       maxHeaderSize: 2 * encodedKeyBytes + tokenCharactersMax + otherHeadersBytes
@@ -105,13 +111,6 @@ function createApp(node: Node): FastifyInstance {
         'a request failed'
       )
     }
-    return sendProblem(reply, error, node.metrics)
-  })
-  const routes = new KnownRoutes()
-  routes.watch(app)
-  app.setNotFoundHandler((request, reply) => {
-    const { error, allow } = routes.explain(request.method, request.url)
-    if (allow !== '') reply.header('Allow', allow)
     return sendProblem(reply, error, node.metrics)
   })
   return app
@@ -139,7 +138,8 @@ function observe(
   app: FastifyInstance,
   node: Node,
   admission: Admission,
-  answered: AnsweredRequests
+  answered: AnsweredRequests,
+  routes: KnownRoutes
 ): void {
   const { metrics } = node
   metrics.gauge(
@@ -153,9 +153,12 @@ function observe(
     () => admission.bytesInFlight
   )
 
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     answered.begun(request)
     try {
+      checkHead(request)
+      // Before the body is looked at, which nobody will take.
+      if (request.is404) return done(explainRefusal(routes, request, reply))
       if (isData(request.url)) checkReady(node)
       admission.admitBody(request)
       done()
@@ -170,6 +173,27 @@ function observe(
     answered.answered(request, reply.statusCode)
     done(null, payload)
   })
+}
+
+/** Errors: `bad_request` for what HTTP does not allow, or this server does not do. */
+function checkHead({ raw }: FastifyRequest): void {
+  const { host, expect } = raw.headers
+  if (host === undefined && raw.httpVersion === '1.1') {
+    throw new AnnealError('bad_request', 'the request has no Host header, which HTTP/1.1 asks for')
+  }
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
+    throw new AnnealError('expectation_failed', 'Expect is 100-continue or nothing on this server')
+  }
+}
+
+function explainRefusal(
+  routes: KnownRoutes,
+  { method, url }: FastifyRequest,
+  reply: FastifyReply
+): AnnealError {
+  const { error, allow } = routes.explain(method, url)
+  if (allow !== '') reply.header('Allow', allow)
+  return error
 }
 
 function answerHeaders(

@@ -130,6 +130,43 @@ test('requests that are no HTTP, or have too much before the body, get an answer
   }
 })
 
+test('what Node.js would refuse without a word is a problem as everything else', async () => {
+  const end = 'Connection: close\r\n\r\n'
+  for (const [head, status, code] of [
+    ['GET /kv/b/k HTTP/1.1\r\n', 400, 'bad_request'],
+    ['GET /kv/b/k HTTP/1.1\r\nHost: a\r\nExpect: foo\r\n', 417, 'expectation_failed']
+  ] as const) {
+    const answer = await sendRaw(n1, head + end)
+    assert.ok(answer.startsWith(`HTTP/1.1 ${status} `), answer)
+    assert.match(answer, /content-type: application\/problem\+json/i)
+    assert.match(answer, /request-id: /i)
+    assert.ok(answer.includes(`"code":"${code}"`), answer)
+  }
+  const continued = await sendRaw(
+    n1,
+    `GET /livez HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n${end}`
+  )
+  assert.match(continued, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/)
+  assert.match(await sendRaw(n1, 'GET /livez HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 OK\r\n/)
+})
+
+test('whether a path or a method exists is told before anything of the body', async () => {
+  const bodies = [
+    ['application/json', '{bad'],
+    ['application/json', 'x'.repeat(2_000_000)],
+    ['garbage', 'x'],
+    ['application/x-www-form-urlencoded', 'a=b']
+  ] as const
+  for (const [contentType, body] of bodies) {
+    const headers = { 'Content-Type': contentType }
+    const nowhere = await send(n1, 'PUT', '/nope', { headers, body })
+    expectProblem(nowhere, 404, 'no_such_route')
+    const refused = await send(n1, 'POST', '/kv/b/k', { headers, body })
+    expectProblem(refused, 405, 'method_not_allowed')
+    assert.equal(refused.headers['allow'], 'DELETE, GET, HEAD, PUT')
+  }
+})
+
 /** What comes back before the server hangs up. */
 function sendRaw(url: string, text: string): Promise<string> {
   const { hostname, port } = new URL(url)
