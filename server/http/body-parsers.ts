@@ -6,14 +6,26 @@ export function parseJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     try {
-      // An empty body is none: some clients name a type with every request.
-      done(null, body === '' ? undefined : JSON.parse(String(body)))
+      done(null, isNone(body) ? undefined : JSON.parse(String(body)))
     } catch (thrown) {
       const reason = thrown instanceof Error ? `: ${thrown.message}` : ''
       done(new AnnealError('bad_body', `the body is not JSON${reason}`))
     }
   })
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    if (isNone(body)) return done(null, undefined)
+    done(new AnnealError('bad_body', jsonOnly))
+  })
 }
+
+/** An empty body is none, of whatever type: some clients name one with every request. */
+function isNone(body: string | Buffer): boolean {
+  return body.length === 0
+}
+
+/** For a body that is of another type, or of none that there is. */
+export const jsonOnly =
+  'the body is taken as JSON only: send it with Content-Type: application/json'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { AnnealError, type ErrorCode, errorStatus } from '../../core/errors.ts'
 import type { NodeMetrics } from '../node-metrics.ts'
+import { jsonOnly } from './body-parsers.ts'
 
 /** RFC 9457, with `code` for programs and whatever facts the error carries. */
 export interface Problem {
@@ -78,10 +79,7 @@ export function toAnnealError(
         'the path is not percent-encoded UTF-8: encode each of bucket and key with encodeURIComponent'
       )
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new AnnealError(
-        'bad_body',
-        'the body is taken as JSON only: send it with Content-Type: application/json'
-      )
+      return new AnnealError('bad_body', jsonOnly)
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new AnnealError('bad_body', 'the body is not as long as its Content-Length says')
     default:

@@ -182,6 +182,31 @@ function sendRaw(url: string, text: string): Promise<string> {
   })
 }
 
+test('a call without a body is one, whatever type that body is said to be of', async () => {
+  const form = 'application/x-www-form-urlencoded'
+  const json = 'application/json'
+  const calls = [
+    '/admin/repair/pause',
+    '/admin/repair/resume',
+    '/admin/hints/flush',
+    '/admin/repair'
+  ]
+  for (const path of calls) {
+    for (const contentType of [form, json]) {
+      const answer = await send(n1, 'POST', path, {
+        headers: { 'Content-Type': contentType },
+        body: ''
+      })
+      assert.ok(answer.status < 300, `${path} ${contentType}: ${describe(answer)}`)
+    }
+    const refused = await send(n1, 'POST', path, { headers: { 'Content-Type': form }, body: 'a=b' })
+    assert.match(String(expectProblem(refused, 400, 'bad_body')['detail']), /application\/json/)
+  }
+  const headers = { 'Content-Type': form }
+  assert.equal((await send(n1, 'PUT', '/kv/b/typed', { headers, body: '' })).status, 204)
+  assert.equal((await send(n1, 'GET', '/kv/b/typed')).headers['content-type'], form)
+})
+
 test('a path that leads nowhere is 404, and a method that it does not take 405 with Allow', async () => {
   const nowhere = ['/nope', '/kv', '/kv/', '/kv/a/b/c', '/admin', '/admin/nope', '/buckets/a/b']
   for (const path of nowhere) {
