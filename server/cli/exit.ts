@@ -1,3 +1,4 @@
+import { CommanderError } from 'commander'
 import { AnnealClientError } from '../../client/client-error.ts'
 import { AnnealError } from '../../core/errors.ts'
 import { ConfigError } from '../config/config-error.ts'
@@ -24,11 +25,18 @@ const degradedStatuses = new Set([503, 504, 507])
 /** Turns anything that a command threw into an exit code and a sentence. */
 export function exitFor(thrown: unknown): CliExit {
   if (thrown instanceof CliExit) return thrown
+  if (thrown instanceof CommanderError) return commanderExit(thrown)
   if (thrown instanceof ConfigError) return new CliExit(exitCodes.usage, thrown.message)
   if (thrown instanceof AnnealClientError) return clientExit(thrown)
   if (thrown instanceof AnnealError) return new CliExit(exitCodes.failed, thrown.message)
   const unexpected = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   return new CliExit(exitCodes.failed, unexpected)
+}
+
+/** What Commander throws for --help and --version is no failure. */
+function commanderExit({ exitCode, message }: CommanderError): CliExit {
+  if (exitCode === 0) return new CliExit(exitCodes.ok)
+  return new CliExit(exitCodes.usage, message.replace(/^error: /, ''))
 }
 
 function clientExit(error: AnnealClientError): CliExit {

@@ -180,3 +180,34 @@ test('hints asks every member, and says who does not answer', async (t) => {
   assert.equal(nodes[0].hints[0].count, 12)
   assert.equal(nodes[1].hints, null)
 })
+
+test('a command that fails says with --json why, in one document', async (t) => {
+  const node = await startFakeNode(t, ({ url, headers }, response) => {
+    if (url === '/admin/quarantine') return sendJson(response, 200, [])
+    const http = headers.host ?? ''
+    const member = { id: 'n1', http, peer: 'p:1', zone: '', region: '', state: 'normal', up: true }
+    return sendJson(response, 200, {
+      node: { id: 'n1', version: '1', state: 'ready', uptimeSeconds: 1 },
+      cluster: { name: 'c', epoch: 'e', members: [member] }
+    })
+  })
+  for (const [args, exitCode, code, detail] of [
+    [['quarantine', 'drop', '00'], 1, 'failed', 'no node that answers has 00 in quarantine'],
+    [
+      ['put', 'b', 'k', 'v', '--blind', '--context', 'c'],
+      2,
+      'usage',
+      '--blind and --context exclude each other'
+    ],
+    [['put', 'b', 'k', 'v', '--w', 'most'], 2, 'usage', /most.*one, quorum, all/]
+  ] as const) {
+    const outcome = await run([...args, '--node', node.url, '--json'])
+    assert.equal(outcome.exitCode, exitCode)
+    const { error } = JSON.parse(outcome.stdout)
+    assert.equal(error.code, code)
+    if (typeof detail === 'string') assert.equal(error.detail, detail)
+    else assert.match(error.detail, detail)
+    assert.ok(outcome.stderr.includes(error.detail), outcome.stderr)
+    assert.equal((await run([...args, '--node', node.url])).stdout, '')
+  }
+})
