@@ -57,6 +57,11 @@ export class DeliveryPace {
     return this.#burst < Math.min(max, this.window) && this.hasRoom
   }
 
+  /** Whether nothing else was in flight at any time while the last one was. */
+  get wentAlone(): boolean {
+    return this.#burst === 1
+  }
+
   sent(bytes: number): void {
     this.#burst = this.#inFlight === 0 ? 1 : this.#burst + 1
     this.#inFlight++

@@ -1,6 +1,7 @@
 import type { Clock, Log, RandomSource, TimerHandle, Timers } from '../core/ports.ts'
+import { hintRowKey } from '../storage/hint-row.ts'
 import type { Hint, HintStore } from '../storage/hint-store.ts'
-import type { ObjectKey } from '../storage/keys.ts'
+import { type ObjectKey, rowAfter } from '../storage/keys.ts'
 import type { Versions } from '../storage/version.ts'
 import { DeliveryPace, type DeliveryVerdict } from './delivery-pace.ts'
 import { type HintRoute, hintAgeMs, routeHint } from './hint-route.ts'
@@ -61,7 +62,7 @@ interface Course {
   /** Since when the visit has been at work without a rest. */
   beganMs: number
   visit: Promise<void> | null
-  /** Where the next visit begins, so that hints that are refused do not keep the others from their turn. */
+  /** Where the next visit begins, so that hints that cannot be delivered do not keep the others from their turn. */
   from: Buffer | null
   /** The ring of the last visit that came to the end. */
   epoch: string
@@ -140,6 +141,7 @@ export class HintDelivery {
       const course = this.#course(target)
       course.pace.hurry()
       course.expiryLookMs = 0
+      if (course.visit === null) course.from = null
       this.#visitWhereWorthwhile(target, course)
       return course.visit
     })
@@ -265,6 +267,7 @@ export class HintDelivery {
     if (this.#closed || pace.isPausing(clock.monotonic())) return
     pace.sent(hint.bytes)
     send(route.to, hint.key, hint.versions, ({ verdict, reason }) => {
+      if (verdict === 'pushedBack' && pace.wentAlone) course.from = justAfter(hint)
       pace.heard(verdict, hint.bytes, clock.monotonic(), random)
       if (verdict === 'refused') found.refused++
       if (verdict !== 'acknowledged') this.#countFailure(reason)
@@ -312,4 +315,12 @@ export class HintDelivery {
       })
     }
   }
+}
+
+/**
+ * Who pushes back may be unable to take this one, and never will: after the pause the next one has its turn. Where
+ * several were on their way together, nobody knows which of them it was, and fewer go at once until one fails alone.
+ */
+function justAfter({ target, key }: Hint): Buffer {
+  return rowAfter(hintRowKey(target, key))
 }

@@ -59,7 +59,9 @@ export interface HintedHandoff {
   readonly delivery: HintDelivery
 }
 
-const deliveryTimeoutMs = 10_000
+const deliveryTimeoutMsMin = 10_000
+/** A target that takes less is as good as gone. */
+const deliveryBytesPerMsMin = 1024
 
 /** Opens the hints; the caller starts and closes the delivery. Errors: as `HintStore.open`. */
 export async function createHintedHandoff(options: HintedHandoffOptions): Promise<HintedHandoff> {
@@ -108,7 +110,8 @@ function send(
   const object = encodeObject(versions, 'whole')
   const { bucket } = key
   const body = { kind: 'replicate', bucket, key: key.key, object, synced: true } as const
-  parts().peers.request(to, 'bulk', body, deliveryTimeoutMs, (outcome) => done(judge(outcome)))
+  const timeoutMs = deliveryTimeoutMsMin + object.length / deliveryBytesPerMsMin
+  parts().peers.request(to, 'bulk', body, timeoutMs, (outcome) => done(judge(outcome)))
 }
 
 /** Full, slow and unreachable nodes are left alone for a while; any other refusal is about this one object. */

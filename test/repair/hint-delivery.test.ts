@@ -20,6 +20,7 @@ const acknowledged: DeliveryOutcome = { verdict: 'acknowledged', reason: 'acknow
 const maxAgeMs = 60_000
 
 interface Sent {
+  readonly atMs: number
   readonly to: string
   readonly key: ObjectKey
   readonly versions: Versions
@@ -64,7 +65,7 @@ class Bench {
       ringEpoch: () => this.epoch,
       canTake: (id) => this.able.has(id),
       send: (to, key, versions, done) => {
-        const sent = { to, key, versions }
+        const sent = { atMs: time.nowMs, to, key, versions }
         this.sent.push(sent)
         if (this.inFlight > 0 && !this.turns.has(time.nowMs)) this.overlapping++
         this.turns.add(time.nowMs)
@@ -216,6 +217,23 @@ describe('hints are delivered', () => {
     bench.answer = () => acknowledged
     await bench.time.advance(120_000)
     assert.equal(bench.left, 0)
+    bench.delivery.close()
+  })
+
+  it('past one that ends the link whenever it is sent, and all that is on its way with it', async () => {
+    const bench = await Bench.open()
+    for (let i = 0; i < 300; i++) bench.keep('n2', `key ${i}`)
+    const ending = (): Sent[] => bench.sent.filter(({ key }) => String(key.key) === 'key 7')
+    bench.answer = ({ atMs }) => {
+      const isLost = ending().some((other) => Math.abs(other.atMs - atMs) < 5)
+      return isLost ? { verdict: 'pushedBack', reason: 'lost' } : acknowledged
+    }
+    bench.able.add('n2')
+    await bench.time.advance(300_000)
+    assert.equal(bench.left, 1)
+    const before = ending().length
+    await bench.time.advance(300_000)
+    assert.ok(ending().length > before, 'it has its turn again and again')
     bench.delivery.close()
   })
 
