@@ -52,11 +52,21 @@ export const leavesPerPartition = 1024
 export const treeFanOut = 16
 export const leavesPerNode = 4
 
-/** Members of a cluster, the removed ones included. */
+/** Members of a cluster, the removed ones included: with so many nobody new joins. */
 export const membersMax = 1024
 
-/** Buckets with properties of their own. */
+/** Buckets with properties of their own: with so many no other bucket is given any. */
 export const bucketsMax = 4096
+
+/** Records of buckets, with those of buckets that were taken back to the defaults. */
+export const bucketRecordsMax = 4 * bucketsMax
+
+/**
+ * What a cluster document holds at the most. Nodes that do not see each other may each add the last record that there is
+ * room for, or a cluster's worth of them, and what merging makes of it must be readable everywhere.
+ */
+export const documentMembersMax = 16 * membersMax
+export const documentBucketsMax = 4 * bucketRecordsMax
 
 /** Content type, and each name and value of a meta header. */
 export const contentTypeBytesMax = 256

@@ -1,7 +1,7 @@
 import { ByteWriter, toHex } from '../core/bytes.ts'
 import { DecodeError } from '../core/errors.ts'
 import { hash128 } from '../core/hash.ts'
-import { bucketsMax, membersMax } from '../core/limits.ts'
+import { documentBucketsMax, documentMembersMax } from '../core/limits.ts'
 import {
   type BucketRecord,
   compareBucketRecords,
@@ -28,7 +28,7 @@ export interface ClusterDocument {
 
 /**
  * Joins two valid documents: commutative, associative, idempotent. Answers `a` itself where `b` adds nothing to it.
- * The union of two documents within the limits can exceed them; whoever adds a record checks the limits first.
+ * The union can exceed the limits that whoever adds a record keeps to; what is read may be larger by far.
  */
 export function mergeDocuments(a: ClusterDocument, b: ClusterDocument): ClusterDocument {
   const members = mergeRecords(a.members, b.members, compareMembers)
@@ -77,15 +77,15 @@ function sortedByName<Value>(records: ReadonlyMap<string, Value>): readonly [str
 export function validateDocument(document: ClusterDocument): void {
   const { members, buckets, sealed } = document
   if (typeof sealed !== 'boolean') throw new DecodeError('the document lacks its seal flag')
-  if (members.size > membersMax) {
-    throw new DecodeError(`the document has ${members.size} members, more than ${membersMax}`)
-  }
-  if (buckets.size > bucketsMax) {
-    throw new DecodeError(`the document has ${buckets.size} buckets, more than ${bucketsMax}`)
-  }
+  checkSize('members', members.size, documentMembersMax)
+  checkSize('buckets', buckets.size, documentBucketsMax)
   for (const [id, member] of members) {
     validateMember(member)
     if (member.id !== id) throw new DecodeError(`member ${member.id} is filed under another id`)
   }
   for (const [name, record] of buckets) validateBucketRecord(name, record)
+}
+
+function checkSize(what: string, size: number, max: number): void {
+  if (size > max) throw new DecodeError(`the document has ${size} ${what}, more than ${max}`)
 }

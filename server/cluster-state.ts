@@ -1,5 +1,7 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import { asBuffer, equalBytes } from '../core/bytes.ts'
+import { AnnealError } from '../core/errors.ts'
+import { bucketRecordsMax, bucketsMax, membersMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
 import { decodeDocument, encodeDocument } from '../proto/document-codec.ts'
 import { ClusterDocumentSchema } from '../proto/gen/anneal/peer/v1/peer_pb.ts'
@@ -120,6 +122,13 @@ export class ClusterState {
     }
     if (known !== undefined && sameDescription(known, this.#selfAsAllowed(known))) return
     const members = this.#document.members
+    if (known === undefined && members.size >= membersMax) {
+      log.error(
+        { member: self.id, members: members.size },
+        'the cluster has as many members as it may, the removed ones included: this node cannot join'
+      )
+      return
+    }
     const movesData = this.#document.sealed && membersInRing(this.#document) >= replicas
     const state = known?.state ?? (movesData ? 'joining' : 'normal')
     if (known === undefined && movesData) {
@@ -144,13 +153,28 @@ export class ClusterState {
     if (!this.#document.sealed) this.#replace({ ...this.#document, sealed: true })
   }
 
-  /** Null takes the properties back to their defaults. */
+  /** Null takes the properties back to their defaults. Errors: `bad_parameter` where there are too many buckets. */
   setBucket(bucket: string, properties: BucketProperties | null): void {
     const known = this.#document.buckets.get(bucket)
+    if (properties !== null && (known?.properties ?? null) === null) this.#checkRoom(known)
     const version = (known?.version ?? 0) + 1
     const record: BucketRecord = { version, writer: this.#options.self.id, properties }
     const buckets = new Map(this.#document.buckets).set(bucket, record)
     this.#replace({ ...this.#document, buckets })
+  }
+
+  // Only where a record is added: what others have added meanwhile is taken in whatever it comes to.
+  #checkRoom(known: BucketRecord | undefined): void {
+    const records = [...this.#document.buckets.values()]
+    const configured = records.filter(({ properties }) => properties !== null).length
+    if (configured >= bucketsMax) {
+      const problem = `${configured} buckets have properties of their own, and no more may`
+      throw new AnnealError('bad_parameter', problem)
+    }
+    if (known === undefined && records.length >= bucketRecordsMax) {
+      const problem = `${records.length} buckets have had properties of their own, and no more may`
+      throw new AnnealError('bad_parameter', problem)
+    }
   }
 
   // Zone, region and weight decide what a node holds: with data in the cluster they only change as a topology change.

@@ -1,7 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
-import { bucketsMax } from '../../core/limits.ts'
 import type { BucketProperties, QuorumSpec } from '../../ring/cluster-document.ts'
 import { replicaCount } from '../coordinator/quorum.ts'
 import type { Node } from '../node.ts'
@@ -87,13 +86,6 @@ async function change(
   properties: BucketProperties | null
 ): Promise<void> {
   const { cluster, peers, config } = node
-  const known = cluster.document.buckets
-  if (!known.has(bucket) && known.size >= bucketsMax) {
-    throw new AnnealError(
-      'bad_parameter',
-      `${known.size} buckets have properties of their own, and no more may`
-    )
-  }
   cluster.setBucket(bucket, properties)
   await cluster.persisted
   const members = [...cluster.document.members.values()].filter(({ state }) => state !== 'removed')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import { DecodeError } from '../../core/errors.ts'
-import { membersMax } from '../../core/limits.ts'
+import { documentMembersMax } from '../../core/limits.ts'
 import { decodeColdBody, encodeColdBody } from '../../proto/cold-codec.ts'
 import {
   type ClusterDocumentSchema,
@@ -61,7 +61,12 @@ describe('a cluster document from a peer', () => {
     ['a version that no number holds', { members: [{ ...member, version: 2n ** 60n }] }],
     [
       'more members than a cluster may have',
-      { members: Array.from({ length: membersMax + 1 }, (_, i) => ({ ...member, id: `n${i}` })) }
+      {
+        members: Array.from({ length: documentMembersMax + 1 }, (_, i) => ({
+          ...member,
+          id: `n${i}`
+        }))
+      }
     ],
     [
       'a quorum that does not exist',

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { DecodeError } from '../../core/errors.ts'
-import { bucketsMax, membersMax } from '../../core/limits.ts'
+import {
+  bucketRecordsMax,
+  bucketsMax,
+  documentBucketsMax,
+  documentMembersMax,
+  membersMax
+} from '../../core/limits.ts'
 import {
   type BucketProperties,
   type BucketRecord,
@@ -24,6 +30,16 @@ function documentWith(...members: readonly Member[]): ClusterDocument {
 function documentWithBucket(name: string, record: Partial<BucketRecord>): ClusterDocument {
   const whole = { version: 1, writer: 'a', properties: null, ...record }
   return { ...empty, buckets: new Map([[name, whole]]) }
+}
+
+function membersNamed(prefix: string, count: number): Map<string, Member> {
+  const members = Array.from({ length: count }, (_, index) => memberOf(`${prefix}${index}`))
+  return new Map(members.map((member) => [member.id, member]))
+}
+
+function bucketsNamed(prefix: string, count: number): Map<string, BucketRecord> {
+  const record = { version: 1, writer: 'a', properties: null }
+  return new Map(Array.from({ length: count }, (_, index) => [`${prefix}${index}`, record]))
 }
 
 function mergedMember(a: Member, b: Member): Member | undefined {
@@ -222,17 +238,21 @@ describe('validating a cluster document', () => {
     })
   }
 
-  it('refuses more members or buckets than there may be', () => {
-    const many = Array.from({ length: membersMax + 1 }, (_, index) => memberOf(`n${index}`))
-    assert.throws(() => validateDocument(documentWith(...many)), /1025 members, more than 1024/)
-    validateDocument(documentWith(...many.slice(1)))
-    const record: BucketRecord = { version: 1, writer: 'a', properties: null }
-    const buckets = new Map(
-      Array.from({ length: bucketsMax + 1 }, (_, index): [string, BucketRecord] => [
-        `b${index}`,
-        record
-      ])
-    )
-    assert.throws(() => validateDocument({ ...empty, buckets }), /4097 buckets, more than 4096/)
+  it('refuses more members or buckets than any nodes can have come to', () => {
+    const members = membersNamed('n', documentMembersMax + 1)
+    assert.throws(() => validateDocument({ ...empty, members }), /16385 members, more than 16384/)
+    const buckets = bucketsNamed('b', documentBucketsMax + 1)
+    assert.throws(() => validateDocument({ ...empty, buckets }), /65537 buckets, more than 65536/)
+  })
+
+  it('takes what nodes have come to that each added all that may be', () => {
+    const all = ['a', 'b', 'c', 'd'].map((name) => ({
+      members: membersNamed(name, membersMax),
+      buckets: bucketsNamed(name, bucketRecordsMax),
+      sealed: true
+    }))
+    const { members, buckets } = all.reduce(mergeDocuments, empty)
+    assert.deepEqual([members.size, buckets.size], [4 * membersMax, 16 * bucketsMax])
+    validateDocument({ members, buckets, sealed: true })
   })
 })

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { bucketRecordsMax, bucketsMax } from '../../core/limits.ts'
+import type { BucketRecord } from '../../ring/cluster-document.ts'
 import { SimCluster } from './sim-cluster.ts'
 
 // Who hears of nobody for 1.5 s becomes a member alone, and goes through whom it has dialed. With lines as slow as some of
@@ -36,5 +38,60 @@ describe('nodes that start together find each other', () => {
     }
     assert.equal(cluster.nodeAt(0).cluster.propertiesOf('bucket-2').conflict, 'lww')
     assert.equal(dialed, atStart, 'links dialed since')
+  })
+})
+
+describe('nodes that each give a bucket properties at once, where there is room for one', () => {
+  const properties = { conflict: 'siblings', ttlSeconds: null, r: null, w: null } as const
+  const bucketsOf = (count: number, record: Partial<BucketRecord>) =>
+    new Map(
+      Array.from({ length: count }, (_, i): [string, BucketRecord] => [
+        `bucket-${i}`,
+        { version: 1, writer: 'n1', properties, ...record }
+      ])
+    )
+  const later = (cluster: SimCluster) => cluster.time.run(cluster.time.nowMs + 5000)
+
+  async function clusterWith(buckets: Map<string, BucketRecord>): Promise<SimCluster> {
+    const cluster = new SimCluster({ seed: 1, nodes: 3 })
+    assert.ok(await cluster.start(60_000))
+    const { cluster: first } = cluster.nodeAt(0)
+    first.merge({ ...first.document, buckets })
+    await later(cluster)
+    return cluster
+  }
+
+  for (const [what, buckets] of [
+    ['configured buckets', bucketsOf(bucketsMax - 1, {})],
+    ['buckets that once were', bucketsOf(bucketRecordsMax - 1, { properties: null })]
+  ] as const) {
+    test(`stay a cluster: ${what}`, async () => {
+      const cluster = await clusterWith(buckets)
+      for (const i of [0, 1]) cluster.nodeAt(i).cluster.setBucket(`added-${i}`, properties)
+      await later(cluster)
+      const [first] = cluster.nodes
+      assert.ok(first)
+      await cluster.settle(first.stop())
+      void first.start()
+      await later(cluster)
+      for (const { id, node } of cluster.nodes) {
+        assert.ok(node !== null, `${id} runs`)
+        assert.equal(node.cluster.document.buckets.size, buckets.size + 2)
+        const others = cluster.nodes.filter((other) => other.id !== id)
+        assert.ok(others.every((other) => node.peers.isUp(other.id)))
+        const add = () => node.cluster.setBucket('one more', properties)
+        assert.throws(add, { code: 'bad_parameter' })
+      }
+    })
+  }
+
+  test('and there is room again when others went back to the defaults', async () => {
+    const cluster = await clusterWith(bucketsOf(bucketsMax, {}))
+    const { cluster: state } = cluster.nodeAt(0)
+    assert.throws(() => state.setBucket('one more', properties), { code: 'bad_parameter' })
+    state.setBucket('bucket-7', properties)
+    state.setBucket('bucket-7', null)
+    state.setBucket('one more', properties)
+    assert.throws(() => state.setBucket('bucket-7', properties), { code: 'bad_parameter' })
   })
 })
