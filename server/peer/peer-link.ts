@@ -71,6 +71,7 @@ type LinkState =
 
 const backoffMinMs = 100
 const backoffMaxMs = 2000
+const failuresOfLongestBackoff = Math.ceil(Math.log2(backoffMaxMs / backoffMinMs))
 const handshakeTimeoutMs = 5000
 /** Deadlines are coarse: those that are close together are met together. */
 const sweepMsMin = 25
@@ -129,6 +130,12 @@ export class PeerLink {
     if (this.#state.kind !== 'waiting' || this.#state.timer === null) return
     this.#options.timers.clear(this.#state.timer)
     this.#dial()
+  }
+
+  /** Ends a connection that is of no use, and dials again as late as after many failures. */
+  giveUp(reason: string): void {
+    this.#failures = failuresOfLongestBackoff
+    this.#abandon(reason)
   }
 
   request(body: Request, timeoutMs: number, callback: (outcome: Outcome) => void): void {

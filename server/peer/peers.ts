@@ -63,8 +63,16 @@ interface PeerLinks {
   failed: boolean
 }
 
+/** Which node was last found at an address, which may be this node itself. */
+interface Finding {
+  readonly id: string
+  readonly atMs: number
+}
+
 /** Heartbeats without which a node counts as down. */
 const silentHeartbeats = 3.5
+/** How long a seed's name is taken to lead to the same node still, by whether this node has found any other so far. */
+const findingLastsMs = { alone: 2000, linked: 60_000 }
 const gossipTimeoutMs = 5000
 const ownNoncesMax = 256
 
@@ -84,10 +92,8 @@ export class Peers implements PeerRequests {
   /** Connections that peers have opened to this node, by id and channel. */
   readonly #accepted = new Map<string, number>()
   readonly #ownNonces: Uint8Array[] = []
-  /** Addresses that turned out to be this node itself. */
-  readonly #ownAddresses = new Set<string>()
-  /** By address: the node that was last found there. */
-  readonly #foundAt = new Map<string, string>()
+  /** By address. */
+  readonly #foundAt = new Map<string, Finding>()
   #listener: Listener | null = null
   #heartbeat: TimerHandle | null = null
   #heartbeatDueMs = Number.POSITIVE_INFINITY
@@ -220,21 +226,38 @@ export class Peers implements PeerRequests {
     await this.#listener?.close()
   }
 
-  /** A seed is not wanted while the node that was found there is linked under the address that it tells the others. */
   #wantedAddresses(): Set<string> {
     const { self, seeds } = this.#options
-    const wanted = new Set<string>()
-    for (const member of this.#cluster.document.members.values()) {
-      if (member.id !== self.nodeId && member.state !== 'removed') wanted.add(member.peer)
+    const wanted = new Set(seeds.filter((seed) => !this.#leadsToLinked(seed)))
+    for (const { id, peer, state } of this.#cluster.document.members.values()) {
+      if (id !== self.nodeId && state !== 'removed' && !this.#leadsHere(peer)) wanted.add(peer)
     }
     const own = this.#cluster.self?.peer
-    for (const seed of seeds) {
-      const linked = this.#ready.get(this.#foundAt.get(seed) ?? '')
-      const isLinkedElsewhere = linked !== undefined && linked.small.address !== seed
-      if (seed !== own && !isLinkedElsewhere) wanted.add(seed)
-    }
-    for (const address of this.#ownAddresses) wanted.delete(address)
+    if (own !== undefined) wanted.delete(own)
     return wanted
+  }
+
+  /** Whether the node that was found there is this one, or linked under the address that it tells the others. */
+  #leadsToLinked(seed: string): boolean {
+    const linked = this.#ready.get(this.#found(seed) ?? '')
+    return this.#leadsHere(seed) || (linked !== undefined && linked.small.address !== seed)
+  }
+
+  #leadsHere(address: string): boolean {
+    return this.#found(address) === this.#options.self.nodeId
+  }
+
+  // A name may lead to several nodes in turn: what was found under it does not hold for ever.
+  #found(address: string): string | undefined {
+    const finding = this.#foundAt.get(address)
+    if (finding === undefined) return undefined
+    const ageMs = this.#options.clock.monotonic() - finding.atMs
+    const lastsMs = this.#ready.size === 0 ? findingLastsMs.alone : findingLastsMs.linked
+    return ageMs < lastsMs ? finding.id : undefined
+  }
+
+  #noteFound(address: string, id: string): void {
+    this.#foundAt.set(address, { id, atMs: this.#options.clock.monotonic() })
   }
 
   #dialWanted(): void {
@@ -280,7 +303,7 @@ export class Peers implements PeerRequests {
         },
         onDown: (_link, reason) => this.#linkDown(links(), reason),
         onRefused: (link, code, detail) => {
-          if (code === 'itself') this.#isMyself(link.address)
+          if (code === 'itself') this.#reachedMyself(links(), link)
           else this.#refusals.refused(link.address, code, detail)
         }
       }
@@ -288,9 +311,13 @@ export class Peers implements PeerRequests {
   }
 
   #linkReady(links: PeerLinks, link: PeerLink, id: string): void {
-    this.#foundAt.set(link.address, id)
+    this.#noteFound(link.address, id)
     if (link.channel === 'small') links.bulk.start()
     if (!links.small.isReady || !links.bulk.isReady) return
+    if (links.small.peerId !== links.bulk.peerId) {
+      this.#partPair(links)
+      return
+    }
     const other = this.#ready.get(id)
     const advertised = this.#cluster.member(id)?.peer
     // Two ways to one node: the address that it tells the others wins over a seed's.
@@ -329,9 +356,25 @@ export class Peers implements PeerRequests {
     }
   }
 
-  #isMyself(address: string): void {
-    this.#ownAddresses.add(address)
-    this.clusterChanged()
+  #reachedMyself(links: PeerLinks, link: PeerLink): void {
+    if (links.small.isReady) {
+      this.#partPair(links)
+      return
+    }
+    this.#noteFound(link.address, this.#options.self.nodeId)
+    this.#dialWanted()
+  }
+
+  /**
+   * The two links have reached different nodes, by a name that has several behind it: as one they would count the
+   * answers of one node for the other's. Where each of them is, the first of them may know.
+   */
+  #partPair(links: PeerLinks): void {
+    this.#gossip(links, () => {
+      if (links.small.peerId === links.bulk.peerId) return
+      links.small.giveUp('the two links to one node have reached two')
+      links.bulk.giveUp('the two links to one node have reached two')
+    })
   }
 
   /** A peer that comes to this node is there to be dialed, whatever the last attempts said. */
@@ -378,6 +421,7 @@ export class Peers implements PeerRequests {
         if (outcome.documentDigest !== this.#cluster.digest) this.#gossip(links, () => {})
       })
     }
+    this.#dialWanted()
     const delayMs = heartbeatMs * (0.9 + random.fraction() / 5)
     this.#heartbeatDueMs = nowMs + delayMs
     this.#heartbeat = timers.set(() => this.#beat(), delayMs)

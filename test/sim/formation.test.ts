@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { bucketRecordsMax, bucketsMax } from '../../core/limits.ts'
 import type { BucketRecord } from '../../ring/cluster-document.ts'
+import { keyOf } from '../../server/coordinator/coordinator-context.ts'
 import { SimCluster } from './sim-cluster.ts'
 
 // Who hears of nobody for 1.5 s becomes a member alone, and goes through whom it has dialed. With lines as slow as some of
@@ -38,6 +39,44 @@ describe('nodes that start together find each other', () => {
     }
     assert.equal(cluster.nodeAt(0).cluster.propertiesOf('bucket-2').conflict, 'lww')
     assert.equal(dialed, atStart, 'links dialed since')
+  })
+
+  for (const nodes of [3, 4]) {
+    test(`${nodes} of them, by one name that leads to each in turn`, async () => {
+      for (let seed = 0; seed < 4; seed++) {
+        const seedNames = Array.from({ length: nodes }, () => sharedName)
+        const cluster = new SimCluster({ seed, nodes, seedNames })
+        assert.ok(await cluster.start(300_000), `all have found each other, seed ${seed}`)
+      }
+    })
+  }
+})
+
+const sharedName = 'any.seeds:9801'
+const key = keyOf(Buffer.from('b'), Buffer.from('k'))
+const write = { value: Buffer.from('x'), contentType: 'text/plain', meta: [], w: 3 }
+
+describe('a name with several nodes behind it', () => {
+  test('does not make two of them one', async () => {
+    const settings = ['repair.enabled=false', 'hints.enabled=false']
+    const seedNames = [sharedName, sharedName, sharedName]
+    const cluster = new SimCluster({ seed: 1, nodes: 3, seedNames, settings })
+    assert.ok(await cluster.start())
+    const [restarted] = cluster.nodes
+    assert.ok(restarted !== undefined)
+    restarted.crash()
+    // The one that starts again finds the third node under the shared name only, and only with every other link.
+    cluster.network.alias(sharedName, '10.0.0.2:9801', '10.0.0.3:9801')
+    cluster.network.alias('10.0.0.3:9801', '10.0.0.77:9801')
+    void restarted.start()
+    const isUp = (id: string) => restarted.node?.peers.isUp(id) === true
+    assert.ok(await cluster.time.runUntil(() => isUp('n2'), 20_000))
+    assert.equal(await cluster.time.runUntil(() => isUp('n3'), 20_000), false)
+    cluster.network.alias('10.0.0.3:9801', '10.0.0.3:9801')
+    assert.ok(await cluster.untilReady(60_000))
+    const { answered } = await cluster.settle(cluster.nodeAt(0).data.put('b', 'k', write))
+    assert.equal(answered, 3)
+    assert.ok(cluster.nodeAt(2).store.read(key), 'who is said to have the write has it')
   })
 })
 

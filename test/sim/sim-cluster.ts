@@ -18,9 +18,10 @@ export interface SimClusterOptions {
   readonly partitions?: number
   /** Further settings, as `--set` takes them. */
   readonly settings?: readonly string[]
-  /** The region of each node; by default they have none. */
-  readonly regions?: readonly string[]
-  /** Under which names the nodes find each other first; by default under the addresses that they advertise. */
+  /**
+   * Under which names the nodes find each other first, where several may have the same; by default under the addresses
+   * that they advertise.
+   */
   readonly seedNames?: readonly string[]
   /** Of each node in turn; by default they are all in the same. */
   readonly regions?: readonly string[]
@@ -53,7 +54,8 @@ export class SimCluster {
     const network = this.network
     const draw = random.fork('nodes')
     const { seedNames = [] } = options
-    for (const [i, name] of seedNames.entries()) network.alias(name, peerAddress(i))
+    const named = Map.groupBy(seedNames.keys(), (i) => seedNames[i] ?? '')
+    for (const [name, indices] of named) network.alias(name, ...indices.map(peerAddress))
     const addresses = Array.from(
       { length: options.nodes },
       (_, i) => seedNames[i] ?? peerAddress(i)
@@ -128,14 +130,6 @@ function simConfig(
   const region = options.regions?.[index]
   if (region !== undefined) set.push(`node.region=${region}`)
   const id = `n${index + 1}`
-  const { [index]: region } = options.regions ?? []
-  const flags = {
-    id,
-    peer: peerAddress(index),
-    http: `10.0.0.${index + 1}:8801`,
-    seeds,
-    set,
-    ...(region === undefined ? {} : { region })
-  }
+  const flags = { id, peer: peerAddress(index), http: `10.0.0.${index + 1}:8801`, seeds, set }
   return loadConfig({ flags, env: {}, readFile: () => '' })
 }

@@ -71,7 +71,7 @@ export class SimNetwork implements EndpointNetwork {
   readonly #listeners = new Map<string, SimListener>()
   // Which node an address belongs to, also while nobody listens there: a cut applies to it all the same.
   readonly #owners = new Map<string, string>()
-  readonly #aliases = new Map<string, string>()
+  readonly #aliases = new Map<string, readonly string[]>()
   readonly #links = new Set<Link>()
   #linkCount = 0
   #nextPort = firstChosenPort
@@ -102,9 +102,9 @@ export class SimNetwork implements EndpointNetwork {
     }
   }
 
-  /** A second name of an address, as a resolver gives it. */
-  alias(name: string, address: string): void {
-    this.#aliases.set(name, address)
+  /** What a resolver gives for a name. Of several addresses, those who dial get one after the other. */
+  alias(name: string, ...addresses: readonly string[]): void {
+    this.#aliases.set(name, addresses)
   }
 
   /** Sets the latency between two nodes, as between regions. */
@@ -238,7 +238,7 @@ export class SimNetwork implements EndpointNetwork {
   }
 
   #dial(host: SimHost, dialed: string, channel: Channel, events: ConnectionEvents): Connection {
-    const address = this.#aliases.get(dialed) ?? dialed
+    const address = this.#resolve(dialed)
     const acceptorNode = this.#owners.get(address) ?? address
     const name = `${host.name}>${acceptorNode}#${++this.#linkCount}`
     const forward = new SimWire(this.time, this.#topology.path(host.name, acceptorNode), (parcel) =>
@@ -257,6 +257,13 @@ export class SimNetwork implements EndpointNetwork {
     this.#links.add(link)
     this.#connect(dialer, forward, address)
     return dialer
+  }
+
+  #resolve(name: string): string {
+    const [first, ...others] = this.#aliases.get(name) ?? []
+    if (first === undefined) return name
+    this.#aliases.set(name, [...others, first])
+    return first
   }
 
   #connect(dialer: SimEndpoint, forward: SimWire, address: string): void {
