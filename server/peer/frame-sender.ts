@@ -2,9 +2,11 @@ import { batchBytesMax } from '../../core/limits.ts'
 import type { Connection, Timers } from '../../core/ports.ts'
 import { type EncodedFrame, encodeLinkMessage } from '../../proto/frame-codec.ts'
 
+const waitingBytesMax = 64 * 1024 * 1024
+
 /**
  * Gathers the frames of one turn of the event loop into one message: the cost of a message is many times that of a
- * frame. While the connection is full, frames wait here; their number is bounded by the requests in flight.
+ * frame. While the connection is full, frames wait here; whoever sends looks first at what waits already.
  */
 export class FrameSender {
   readonly #connection: Connection
@@ -19,9 +21,14 @@ export class FrameSender {
     this.#timers = timers
   }
 
-  /** Bytes that wait because the other side does not take them. */
-  get waitingBytes(): number {
-    return this.#full ? this.#bytes : 0
+  /** Frames that are not on their way yet. */
+  get waitingFrames(): number {
+    return this.#frames.length
+  }
+
+  /** The other side does not take what it is sent, and so much waits for it that more is not worth adding. */
+  get isOverfull(): boolean {
+    return this.#full && this.#bytes > waitingBytesMax
   }
 
   send(frame: EncodedFrame): void {

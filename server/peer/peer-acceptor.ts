@@ -44,6 +44,11 @@ export interface PeerAcceptorOptions {
 }
 
 const handshakeTimeoutMs = 5000
+const overfull: Response = {
+  kind: 'failure',
+  code: 'overloaded',
+  message: 'earlier responses wait for the peer to take them'
+}
 
 /**
  * The answering half of a link, one for each accepted connection. Nothing is handled before the peer has proven that
@@ -122,17 +127,24 @@ export class PeerAcceptor implements ConnectionEvents {
 
   #handle(peer: Greeting, id: number, epoch: string, request: Request): void {
     if (this.#recentIds.seen(id)) return
-    // The other side keeps to its own limit; one that does not is not served without bound.
-    if (this.#inFlight >= 2 * linkRequestsInFlightMax) {
+    // The other side keeps to its own limit, but gives up and asks again where responses do not get through to it.
+    if (this.#inFlight + this.#sender.waitingFrames >= 2 * linkRequestsInFlightMax) {
       this.#connection.close('more requests in flight than the protocol allows')
+      return
+    }
+    if (this.#sender.isOverfull) {
+      this.#respond(id, overfull)
       return
     }
     this.#inFlight++
     const { channel } = this.#connection
     this.#options.handle(request, { nodeId: peer.nodeId, epoch, channel }, (response) => {
       this.#inFlight--
-      if (this.#closed) return
-      this.#sender.send(encodeFrame({ id, epoch: this.#options.epoch(), body: response }))
+      if (!this.#closed) this.#respond(id, response)
     })
+  }
+
+  #respond(id: number, body: Response): void {
+    this.#sender.send(encodeFrame({ id, epoch: this.#options.epoch(), body }))
   }
 }

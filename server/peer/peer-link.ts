@@ -75,7 +75,6 @@ const failuresOfLongestBackoff = Math.ceil(Math.log2(backoffMaxMs / backoffMinMs
 const handshakeTimeoutMs = 5000
 /** Deadlines are coarse: those that are close together are met together. */
 const sweepMsMin = 25
-const waitingBytesMax = 64 * 1024 * 1024
 
 /**
  * The requesting half of the link to one peer: dials, proves the cluster secret, and multiplexes requests by id. Every
@@ -144,10 +143,7 @@ export class PeerLink {
       callback({ kind: 'noResponse', reason: 'unreachable' })
       return
     }
-    if (
-      this.#pending.size >= linkRequestsInFlightMax ||
-      state.sender.waitingBytes > waitingBytesMax
-    ) {
+    if (this.#pending.size >= linkRequestsInFlightMax || state.sender.isOverfull) {
       callback({ kind: 'noResponse', reason: 'overloaded' })
       return
     }
