@@ -87,6 +87,24 @@ export class Admission {
     })
   }
 
+  /**
+   * As `holdAnswer`, for an answer that grows piece by piece: to be called with the bytes of each, however few. Errors:
+   * `overloaded` from that call, also once the client has left, and the piece is not to be kept.
+   */
+  holdPieces(reply: FastifyReply): (bytes: number) => void {
+    let held = 0
+    let hasLeft = reply.request.raw.socket.destroyed
+    reply.raw.once('close', () => {
+      this.#bytes -= held
+      hasLeft = true
+    })
+    return (bytes) => {
+      if (hasLeft) throw new AnnealError('overloaded', 'the client did not wait for the answer')
+      this.#take(bytes)
+      held += bytes
+    }
+  }
+
   #take(bytes: number): void {
     if (this.#bytes + bytes > this.#limits.maxInFlightBytes) {
       throw this.#overloaded(`${this.#bytes} bytes of bodies are held`)

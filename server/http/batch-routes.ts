@@ -29,19 +29,38 @@ export function registerBatchRoute(app: FastifyInstance, node: Node, admission: 
   app.withTypeProvider<TypeBoxTypeProvider>().post('/kv/batch', { schema }, (request, reply) =>
     admission.admit(async () => {
       const quorums = quorumsOf(request.query)
-      const run = (operation: Operation) => carryOut(node, operation, quorums)
+      const hold = admission.holdPieces(reply)
+      const run = (operation: Operation) => carryOut(node, operation, quorums, hold)
       const results = await mapBounded(request.body.ops, run)
-      return reply.send({ atomic: false, results })
+      return reply.type('application/json; charset=utf-8').send(joined(results))
     })
   )
 }
 
-async function carryOut(node: Node, operation: Operation, quorums: RequestOptions) {
+/** The result as JSON. `hold` is called with the size of what was read; a write is not refused once it is done. */
+async function carryOut(
+  node: Node,
+  operation: Operation,
+  quorums: RequestOptions,
+  hold: (bytes: number) => void
+): Promise<Buffer> {
   try {
-    return await perform(node, operation, quorums)
+    const result = asJson(await perform(node, operation, quorums))
+    if (operation.op === 'get') hold(result.length)
+    return result
   } catch (thrown) {
-    return problemOf(AnnealError.from(thrown))
+    return asJson(problemOf(AnnealError.from(thrown)))
   }
+}
+
+function asJson(value: object): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}
+
+function joined(results: readonly Buffer[]): Buffer {
+  const comma = Buffer.from(',')
+  const list = results.flatMap((result, i) => (i === 0 ? [result] : [comma, result]))
+  return Buffer.concat([Buffer.from('{"atomic":false,"results":['), ...list, Buffer.from(']}')])
 }
 
 async function perform(node: Node, operation: Operation, quorums: RequestOptions) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { ClusterProcess } from './cluster-process.ts'
+import { jsonOf, sendJson } from './http-request.ts'
 import { call, contextOf, describe, get, problemOf, put } from './kv-client.ts'
 import { residentMib } from './process-memory.ts'
 import { RawConnection } from './raw-connection.ts'
@@ -113,6 +114,28 @@ test('clients that stop reading an answer hold no more than the limit', async ()
   }
   await node.until('forgot the deaf', async () => (await bytesInFlight()) === 0)
   assert.ok((await get(node.url, '/kv/a/large')).body.equals(value))
+})
+
+test('a batch that asks for more than the limit is given what there is room for', async () => {
+  const key = { bucket: 'batched', key: 'large' }
+  const written = await put(node.url, '/kv/batched/large', randomBytes(mebi))
+  assert.equal(written.status, 204, describe(written))
+  const ops = [
+    ...Array.from({ length: 40 }, () => ({ op: 'get', ...key })),
+    { op: 'put', bucket: 'batched', key: 'small', value: 'bWlsaw==' }
+  ]
+  for (const round of ['once', 'again']) {
+    const answer = await sendJson(node.url, 'POST', '/kv/batch', { ops })
+    assert.equal(answer.status, 200)
+    const { results } = jsonOf<{ results: { status: number; code?: string }[] }>(answer)
+    const count = (wanted: string | number) =>
+      results.filter(({ status, code }) => (code ?? status) === wanted).length
+    const found = count(200)
+    assert.ok(found >= 1 && found * mebi < 8 * mebi, `${found} values of 1 MiB, ${round}`)
+    assert.equal(count('overloaded'), 40 - found, round)
+    assert.equal(results.at(-1)?.status, 204, round)
+  }
+  await assertHealthy()
 })
 
 test('clients that leave before their answers leave nothing behind', async () => {
