@@ -6,7 +6,7 @@ import { noBytes } from '../proto/wire-format.ts'
 import type { QuorumSpec } from '../ring/cluster-document.ts'
 import { partitionRange, type RowRange } from '../storage/keys.ts'
 import type { Store, WalkedRow } from '../storage/store.ts'
-import { isLive } from '../storage/version.ts'
+import { type ConflictMode, isLive, merge } from '../storage/version.ts'
 import {
   type CoordinatorContext,
   keyOf,
@@ -110,7 +110,8 @@ export class KeyWalk {
   /** This node's part, for a peer: rows of the bucket in row order, tombstones included. */
   async local(request: KeyRange): Promise<Slice> {
     const range = this.#rangeOf(request)
-    const nowMs = this.#context.clock.now()
+    const { local, clock } = this.#context
+    const nowMs = clock.now()
     const keys: ListedKey[] = []
     let from: Buffer | null = range.from
     for (let slices = 0; from !== null && slices < slicesPerRequestMax; slices++) {
@@ -118,7 +119,7 @@ export class KeyWalk {
       for (const walked of slice.rows) {
         if (!isListed(walked, request)) continue
         if (keys.length >= request.limit) return { keys, next: walked.key.row }
-        keys.push(toListed(walked, nowMs))
+        keys.push(toListed(walked, local.mode(walked.key), nowMs))
       }
       from = slice.next
     }
@@ -278,9 +279,11 @@ function isListed({ key }: WalkedRow, { bucket, prefix }: KeyRange): boolean {
   )
 }
 
-// A damaged row has no hash, so that the replicas are seen to disagree and the key is read.
-function toListed({ key, row }: WalkedRow, nowMs: number): ListedKey {
-  const live = row?.versions.some((version) => isLive(version, nowMs)) ?? false
+// A damaged row has no hash, so that the replicas are seen to disagree and the key is read. The others are looked at as
+// a read would show them: one may have been written before its bucket came to keep only the latest write.
+function toListed({ key, row }: WalkedRow, mode: ConflictMode, nowMs: number): ListedKey {
+  const shown = merge(row?.versions ?? [], [], mode)
+  const live = shown.some((version) => isLive(version, nowMs))
   return { key: key.key, objectHash: row?.objectHash ?? noBytes, live, row: key.row }
 }
 

@@ -125,4 +125,30 @@ describe('a listing in a simulated cluster', () => {
     assert.deepEqual((await cluster.settle(elsewhere)).keys, ['key'])
     await stop(cluster)
   })
+
+  it('shows of a bucket that keeps the latest write what a read finds', async () => {
+    const cluster = new SimCluster({ seed: 5, nodes: 3, settings })
+    assert.equal(await cluster.start(), true)
+    const { data, walk, cluster: state } = cluster.nodeAt(0)
+    const write = {
+      contentType: 'text/plain',
+      meta: [],
+      w: 'all',
+      value: Buffer.from('v')
+    } as const
+    const first = await cluster.settle(data.put('bucket', 'key', write))
+    await cluster.settle(data.put('bucket', 'key', write))
+    // Leaves the second value beside the tombstone.
+    await cluster.settle(data.delete('bucket', 'key', { context: first.context, w: 'all' }))
+    assert.deepEqual((await cluster.settle(walk.page(everything))).keys, ['key'])
+    state.setBucket('bucket', { conflict: 'lww', ttlSeconds: null, r: null, w: null })
+    const spread = () =>
+      [0, 1, 2].every((i) => cluster.nodeAt(i).cluster.conflictModeOf(bucket) === 'lww')
+    assert.equal(await cluster.time.runUntil(spread, 60_000), true)
+    assert.equal((await cluster.settle(data.get('bucket', 'key', { r: 'all' }))).state, 'deleted')
+    for (const r of [1, 'all'] as const) {
+      assert.deepEqual((await cluster.settle(walk.page({ ...everything, r }))).keys, [])
+    }
+    await stop(cluster)
+  })
 })
