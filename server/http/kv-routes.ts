@@ -4,7 +4,7 @@ import { AnnealError } from '../../core/errors.ts'
 import { metaBytesMax, metaEntriesMax } from '../../core/limits.ts'
 import type { Meta } from '../../storage/version.ts'
 import type { KeyView, RequestOptions, WriteReceipt } from '../data-service.ts'
-import { decodeCursor, encodeCursor } from '../key-walk.ts'
+import { type Cursor, decodeCursor, encodeCursor } from '../key-walk.ts'
 import type { Node } from '../node.ts'
 import { prefers } from './accept.ts'
 import { answerKey, defaultContentType, matches } from './answer-key.ts'
@@ -214,8 +214,7 @@ async function listKeys(
     bucket: node.data.checkName('bucket', bucket),
     prefix: Buffer.from(query.prefix ?? ''),
     limit: query.limit ?? listLimitDefault,
-    cursor:
-      query.cursor === undefined ? { partition: 0, from: emptyValue } : decodeCursor(query.cursor),
+    cursor: cursorOf(query),
     r: node.data.readQuorum(bucket, options),
     timeoutMs: options.timeoutMs ?? node.config.http.defaultTimeoutMs
   })
@@ -226,4 +225,9 @@ async function listKeys(
   const lines = keys.map((key) => `${JSON.stringify({ key })}\n`)
   if (cursor !== null) lines.push(`${JSON.stringify({ cursor })}\n`)
   return reply.header('Content-Type', 'application/x-ndjson').send(lines.join(''))
+}
+
+/** An empty cursor is that of a client that has none yet. */
+function cursorOf({ cursor = '' }: ListQuery): Cursor {
+  return cursor === '' ? { partition: 0, from: emptyValue } : decodeCursor(cursor)
 }

@@ -61,7 +61,9 @@ export const listQuery = Type.Object(
         description: 'Keys at the most; 1000 unless given'
       })
     ),
-    cursor: Type.Optional(Type.String({ description: 'From the answer before' }))
+    cursor: Type.Optional(
+      Type.String({ description: 'From the answer before; empty: from the beginning' })
+    )
   },
   closed
 )
