@@ -11,9 +11,10 @@ import type { Reception } from '../reception.ts'
 
 /** What one replica has answered a read with. */
 export interface HeardAnswer {
+  /** The replica, or whom the node that has answered stands in for. */
   readonly replica: string
   readonly versions: Versions
-  /** The name of its watermark; empty where it has none. */
+  /** The name of its watermark; empty where it has none, as a node that stands in. */
   readonly watermark: Uint8Array
 }
 

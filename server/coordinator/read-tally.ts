@@ -1,4 +1,5 @@
 import { equalBytes } from '../../core/bytes.ts'
+import { noBytes } from '../../proto/wire-format.ts'
 import {
   type ConflictMode,
   hashObject,
@@ -107,12 +108,17 @@ export class ReadTally {
     return this.#decided ? wait : this.#decide()
   }
 
-  /** What replicas have answered, where they have not all answered the same; else nothing. */
+  /**
+   * What replicas have answered, where they have not all answered the same; else nothing. What another node shows in place
+   * of a replica is among it, and may have been let go by those that are there; it has let go of nothing itself.
+   */
   differing(): { replica: string; versions: Versions; watermark: Uint8Array | null }[] {
     if (!this.#differ()) return []
     return [...this.#answers].flatMap(([replica, answer]) => {
-      if (answer.kind !== 'versions' || this.#stoodInFor.includes(replica)) return []
-      return [{ replica, versions: answer.versions, watermark: answer.watermark ?? null }]
+      if (answer.kind !== 'versions') return []
+      const { versions, watermark = null } = answer
+      const isStandIn = this.#stoodInFor.includes(replica)
+      return [{ replica, versions, watermark: isStandIn ? noBytes : watermark }]
     })
   }
 

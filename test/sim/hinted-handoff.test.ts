@@ -327,4 +327,68 @@ describe('hinted handoff', () => {
     await back(at, at.replicas.slice(1))
     await stop(at)
   })
+
+  const collecting = [
+    'repair.intervalMs=2000',
+    'cluster.heartbeatMs=500',
+    'tombstones.graceMs=1000'
+  ]
+
+  it('shows nothing that has been deleted everywhere while it could not be delivered', async () => {
+    const at = await ready(1, collecting)
+    const { cluster } = at
+    const [first, second, third] = at.replicas
+    assert.ok(first && second && third)
+    await cluster.settle(
+      up(first).data.put('b', 'k', { ...put, value: Buffer.from('old'), w: 'all' })
+    )
+    const { context } = await read(at, first)
+    // The nodes have proven that all replicas have it.
+    await cluster.time.advance(30_000)
+    await down(at, [third])
+    await write(at, first, 'new')
+    const standIn = at.others.find((node) => backlogOf(node).length > 0)
+    assert.ok(standIn)
+    cluster.network.cut(standIn.id, third.id)
+    void third.start()
+    await cluster.time.advance(20_000)
+    const remove = { context: context ?? undefined, w: 'all', sloppy: false } as const
+    await cluster.settle(up(second).data.delete('b', 'k', remove))
+    const isCollected = () => held(at).every((values) => values === 'new')
+    assert.equal(await cluster.time.runUntil(isCollected, 600_000), true, 'only the new is left')
+    await down(at, [third])
+    const { values, hinted } = await read(at, first, { r: 'all' })
+    assert.equal(hinted, 1)
+    assert.deepEqual(values, ['new'])
+    await stop(at)
+  })
+
+  it('shows nothing of what an old disk brought back, where a replica has let it go', async () => {
+    const at = await ready(1, collecting)
+    const { cluster } = at
+    const [first, second, third] = at.replicas
+    assert.ok(first && second && third)
+    await down(at, [third])
+    await write(at, first, 'deleted later')
+    await cluster.time.advance(2000)
+    const standIn = at.others.find((node) => backlogOf(node).length > 0)
+    assert.ok(standIn)
+    const before = standIn.disk.copy()
+    await back(at, [third])
+    await drained(at)
+    const { context } = await read(at, first)
+    const remove = { context: context ?? undefined, w: 'all' } as const
+    await cluster.settle(up(first).data.delete('b', 'k', remove))
+    const isCollected = () => held(at).every((values) => values === '')
+    assert.equal(await cluster.time.runUntil(isCollected, 600_000), true)
+    await cluster.settle(standIn.stop())
+    standIn.replaceDisk(before)
+    await down(at, [third])
+    await back(at, [standIn])
+    await cluster.time.advance(20_000)
+    assert.equal((await read(at, first, { r: 'all' })).state, 'none')
+    await down(at, [second])
+    await assert.rejects(read(at, first, { r: 'all' }), { code: 'not_ready' })
+    await stop(at)
+  })
 })
