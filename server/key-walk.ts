@@ -10,11 +10,17 @@ import { type ConflictMode, isLive, merge } from '../storage/version.ts'
 import {
   type CoordinatorContext,
   keyOf,
-  type QuorumNumbers,
   quorumContext,
   quorumUnavailable
 } from './coordinator/coordinator-context.ts'
-import { neededBy, type Quorum, type QuorumGroup, resolveQuorum } from './coordinator/quorum.ts'
+import {
+  canBeMet,
+  type Quorum,
+  type QuorumGroup,
+  type QuorumNumbers,
+  resolveQuorum,
+  shortfall
+} from './coordinator/quorum.ts'
 import type { ReadCoordinator } from './coordinator/read-coordinator.ts'
 import type { Outcome } from './peer/peer-link.ts'
 
@@ -182,15 +188,22 @@ export class KeyWalk {
   }
 
   async #fromQuorum(quorum: Quorum, ask: KeyRange, walk: Walk): Promise<Slice[]> {
+    const replicas = quorum.flatMap((each) => each.replicas)
+    const { selfId, peers } = this.#context
+    const isUp = (id: string) => id === selfId || peers.isUp(id)
+    if (!canBeMet(quorum, isUp)) {
+      const numbers = shortfall(quorum, isUp, () => true)
+      throw quorumUnavailable(this.#context, 'read', replicas, numbers)
+    }
     const groups = await Promise.all(quorum.map((group) => this.#fromGroup(group, ask, walk)))
     const slices = groups.flatMap((group) => group.slices)
-    const isMet = groups.every((group, i) => group.slices.length >= (quorum[i]?.needed ?? 0))
-    if (isMet) return slices
-    const replicas = quorum.flatMap((group) => group.replicas)
+    const missed = quorum.findIndex(({ needed }, i) => (groups[i]?.slices.length ?? 0) < needed)
+    const group = quorum[missed]
+    if (group === undefined) return slices
     const numbers = {
-      needed: neededBy(quorum),
-      answered: slices.length,
-      asked: replicas.length
+      needed: group.needed,
+      answered: groups[missed]?.slices.length ?? 0,
+      asked: group.replicas.length
     }
     if (groups.some(({ timedOut }) => timedOut)) throw timeoutError(walk.timeoutMs, numbers)
     throw quorumUnavailable(this.#context, 'read', replicas, numbers)

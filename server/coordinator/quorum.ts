@@ -67,13 +67,6 @@ function majority(count: number): number {
   return Math.floor(count / 2) + 1
 }
 
-/** Replicas that must answer in total. */
-export function neededBy(quorum: Quorum): number {
-  let sum = 0
-  for (const { needed } of quorum) sum += needed
-  return sum
-}
-
 export interface QuorumNumbers {
   readonly needed: number
   readonly answered: number
