@@ -84,9 +84,40 @@ export function merge(a: Versions, b: Versions, mode: ConflictMode): Versions {
   if (a.length === 0) return mode === 'lww' ? greatest(b) : b
   const union = unionByDot(a, b)
   if (mode === 'lww') return greatest(union)
+  if (union.length > comparedEachMax) return notSeen(union)
   return union.filter(
     (version) => !union.some((other) => other !== version && covers(other.past, version.dot))
   )
+}
+
+/** Of so few versions each is compared with each, which is faster. */
+const comparedEachMax = 16
+
+/** What the pasts of some versions say of one actor. */
+interface Seen {
+  counter: number
+  by: Version
+  /** The greatest counter in the past of any other. */
+  byOthers: number
+}
+
+/** The versions whose dots no past of another covers. However many they are, each past is gone through once. */
+function notSeen(versions: Versions): Versions {
+  const seen = new Map<Actor, Seen>()
+  for (const version of versions) {
+    for (const [actor, counter] of version.past) {
+      const known = seen.get(actor)
+      if (known === undefined) seen.set(actor, { counter, by: version, byOthers: 0 })
+      else if (counter > known.counter) {
+        seen.set(actor, { counter, by: version, byOthers: known.counter })
+      } else if (counter > known.byOthers) known.byOthers = counter
+    }
+  }
+  return versions.filter((version) => {
+    const known = seen.get(version.dot.actor)
+    if (known === undefined) return true
+    return (known.by === version ? known.byOthers : known.counter) < version.dot.counter
+  })
 }
 
 /**

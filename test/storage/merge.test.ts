@@ -3,8 +3,20 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { AnnealError } from '../../core/errors.ts'
 import { encodeObject } from '../../storage/object-codec.ts'
-import { hashObject, merge, type Version, type Versions } from '../../storage/version.ts'
-import { compareDots, formatDot } from '../../storage/version-vector.ts'
+import {
+  hashContent,
+  hashObject,
+  merge,
+  type Version,
+  type Versions
+} from '../../storage/version.ts'
+import {
+  type Actor,
+  compareDots,
+  covers,
+  formatDot,
+  makeActor
+} from '../../storage/version-vector.ts'
 import { lawRuns } from '../core/law-runs.ts'
 import { type CausalHistory, causalHistories, dotsOf, statesOf } from './causal-history.ts'
 
@@ -75,6 +87,50 @@ test('a lone replica in `lww` keeps one of several versions, too', () => {
   const siblings = histories.flatMap(({ states }) => states).filter((state) => state.length > 1)
   assert.ok(siblings.length > 0)
   for (const state of siblings) assert.equal(merge(state, [], 'lww').length, 1)
+})
+
+/** As many versions as no cluster should have of one key; `pastOf`: what each has seen of the actor of which other. */
+function manyVersions(count: number, pastOf: (i: number) => Map<Actor, number>): Versions {
+  return Array.from({ length: count }, (_, i) => {
+    const dot = { actor: makeActor('incarn.1', i + 1), counter: 2 }
+    const fields = { contentType: '', meta: [], timeMs: 1, expiresAtMs: 0, size: 0, value: null }
+    const contentHash = hashContent(dot, { ...fields, tombstone: true })
+    return { ...fields, tombstone: true, dot, past: pastOf(i), contentHash }
+  })
+}
+
+test('many versions are merged as few are', () => {
+  const count = 60
+  const pasts = fc.array(
+    fc.array(fc.tuple(fc.nat(count - 1), fc.integer({ min: 1, max: 2 })), { maxLength: 2 }),
+    { minLength: count, maxLength: count }
+  )
+  const law = fc.property(pasts, fc.nat(count), (entries, middle) => {
+    const all = manyVersions(
+      count,
+      (i) => new Map(entries[i]?.map(([other, n]) => [makeActor('incarn.1', other + 1), n]))
+    )
+    const kept = all.filter((v) => !all.some((other) => other !== v && covers(other.past, v.dot)))
+    equal(merge(all.slice(0, middle), all.slice(middle), 'siblings'), middle % count ? kept : all)
+  })
+  fc.assert(law, lawRuns(100))
+})
+
+test('however many versions come from a peer, each past is gone through once', () => {
+  let looks = 0
+  class Counted extends Map<Actor, number> {
+    override get(actor: Actor): number | undefined {
+      looks++
+      return super.get(actor)
+    }
+    override [Symbol.iterator](): MapIterator<[Actor, number]> {
+      looks++
+      return super[Symbol.iterator]()
+    }
+  }
+  const all = manyVersions(2000, () => new Counted())
+  assert.equal(merge(all.slice(0, 1), all.slice(1), 'siblings').length, 2000)
+  assert.ok(looks <= 2000, `${looks} looks at pasts`)
 })
 
 test('one dot with two payloads is refused', () => {
