@@ -144,7 +144,10 @@ export interface RangeSide {
   /** Whether the dot is at or below the table's numbers; true also where the table is not known: then nothing is above. */
   isReported(table: FactName, partition: number, dot: Dot): boolean
 
-  /** What this node can tell about the partitions: watermarks, and the proofs of pairs without the peer. */
+  /**
+   * What this node can tell about the partitions: watermarks, and the proofs of pairs without the peer. Asked before
+   * their snapshots are taken: an exchange proves nothing of a partition in which damage was found since then.
+   */
   offers(partitions: readonly number[], peer: string): readonly FactOffer[]
   /** Whether the content is known here already, or there is nothing in it. */
   knows(offer: FactOffer): boolean

@@ -32,6 +32,7 @@ import type {
   WantedRow
 } from './range-side.ts'
 import { ReportedRows } from './reported-rows.ts'
+import { offersAbout } from './session-context.ts'
 import { rowBytes, totalRowBytes } from './wire-parts.ts'
 
 export interface ResponderOptions {
@@ -123,6 +124,7 @@ export class ResponderSession {
     for (const partition of named) this.#parts.delete(partition)
     const ownMs = yield* perform({ kind: 'now' })
     this.#nowMs = Math.max(ownMs, nowMs)
+    const offers = side.offers(free, peer)
     const snapshots = yield* perform({ kind: 'snapshots', partitions: free })
     const byPartition = new Map(free.map((partition, i) => [partition, snapshots[i] ?? null]))
     const answers: OpenAnswer[] = []
@@ -132,7 +134,8 @@ export class ResponderSession {
       if (answer.status === 'differs') yield* perform({ kind: 'turn' })
     }
     const opened = free.filter((partition) => this.#parts.has(partition))
-    return { kind: 'opened', nowMs: ownMs, offers: side.offers(opened, peer), partitions: answers }
+    const about = offersAbout(offers, opened)
+    return { kind: 'opened', nowMs: ownMs, offers: about, partitions: answers }
   }
 
   #compareRoots(

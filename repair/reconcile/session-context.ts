@@ -197,3 +197,16 @@ export function mergeOffers(
   }))
   return [...kept.filter(({ partitions }) => partitions.length > 0), ...news]
 }
+
+/** What of it is about these partitions. */
+export function offersAbout(
+  offers: readonly FactOffer[],
+  partitions: readonly number[]
+): readonly FactOffer[] {
+  const wanted = new Set(partitions)
+  const about = offers.map((offer) => ({
+    ...offer,
+    partitions: offer.partitions.filter((partition) => wanted.has(partition))
+  }))
+  return about.filter((offer) => offer.partitions.length > 0)
+}

@@ -2,7 +2,7 @@ import { DecodeError } from '../../core/errors.ts'
 import { perform, type Script } from './calls.ts'
 import { type OpenAnswer, rootBytes } from './messages.ts'
 import type { PartitionProgress } from './partition-progress.ts'
-import type { SessionContext } from './session-context.ts'
+import { offersAbout, type SessionContext } from './session-context.ts'
 
 /** A partition that differs, and the peer's digests of the nodes below its root. */
 export interface DifferingPartition {
@@ -25,6 +25,8 @@ export function* openPartitions(
   partitions: readonly PartitionProgress[]
 ): Script<Opening> {
   const { side, options } = context
+  const all = partitions.map(({ partition }) => partition)
+  const offers = side.offers(all, options.peer)
   const opened = yield* beginPartitions(context, partitions)
   if (opened.length === 0) return nothingOpened
   const nowMs = yield* perform({ kind: 'now' })
@@ -34,7 +36,7 @@ export function* openPartitions(
     {
       kind: 'open',
       nowMs,
-      offers: [table, ...side.offers(here, options.peer)],
+      offers: [table, ...offersAbout(offers, here)],
       partitions: opened.map(openPartition)
     },
     'opened'

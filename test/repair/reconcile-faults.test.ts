@@ -261,6 +261,28 @@ describe('proofs', () => {
     assert.equal(ours.proofs.flatMap((note) => note.partitions).length, partitionCount)
   })
 
+  for (const at of ['here', 'there'] as const) {
+    test(`are bounded by the damage that was known before the trees were copied (${at})`, async () => {
+      const { ours, theirs, pair } = diverged(0)
+      const side = at === 'here' ? ours : theirs
+      let found = 0
+      let begun = -1
+      side.offers = () => {
+        begun = found
+        return []
+      }
+      const { snapshots } = side
+      side.snapshots = async (numbers) => {
+        const copies = await snapshots.call(side, numbers)
+        found++
+        return copies
+      }
+      await pair.run({ partitions: [0] })
+      assert.equal(found, 1)
+      assert.equal(begun, 0, 'what is found with the copies or later is found during the exchange')
+    })
+  }
+
   test('are not noted here without the answer that the peer’s rows are on disk', async () => {
     const { ours, theirs, pair } = diverged(0)
     // The peer notes, and its answer is lost.
