@@ -1,12 +1,13 @@
+import { collectFacts, idOf, learnFacts, mergeOffers } from './fact-offers.ts'
 import type { FactContent, FactRequest } from './messages.ts'
 import type { FactName, FactOffer, RangeSide } from './range-side.ts'
-import { factBytesMax, mergeOffers } from './session-context.ts'
 
 /** What the peer of a session said that it knows, on the side that was asked. */
 export class PeerFacts {
   readonly #side: RangeSide
   readonly #peer: string
   #offers: readonly FactOffer[] = []
+  readonly #watermarkOf = new Map<number, FactName>()
 
   constructor(side: RangeSide, peer: string) {
     this.#side = side
@@ -15,6 +16,10 @@ export class PeerFacts {
 
   offered(offers: readonly FactOffer[]): void {
     this.#offers = mergeOffers(this.#offers, offers)
+    this.#watermarkOf.clear()
+    for (const { name, partitions } of this.watermarks) {
+      for (const partition of partitions) this.#watermarkOf.set(partition, name)
+    }
   }
 
   get watermarks(): readonly FactOffer[] {
@@ -23,17 +28,12 @@ export class PeerFacts {
 
   /** The peer's watermark of a partition, by name. */
   watermarkOf(partition: number): FactName | null {
-    const offer = this.watermarks.find(({ partitions }) => partitions.includes(partition))
-    return offer?.name ?? null
+    return this.#watermarkOf.get(partition) ?? null
   }
 
   /** Takes in content that was asked for; what nobody offered is left alone. Errors: as `RangeSide.learn`. */
   learn(facts: readonly FactContent[]): void {
-    for (const { kind, name, content } of facts) {
-      for (const offer of this.#offers) {
-        if (offer.kind === kind && offer.name === name) this.#side.learn(offer, content, this.#peer)
-      }
-    }
+    learnFacts(this.#side, this.#peer, this.#offers, facts)
   }
 
   /** What was offered and is not known here yet. */
@@ -41,21 +41,13 @@ export class PeerFacts {
     const lacking = new Map<string, FactRequest>()
     for (const offer of this.#offers) {
       if (this.#side.knows(offer)) continue
-      lacking.set(`${offer.kind} ${offer.name}`, { kind: offer.kind, name: offer.name })
+      lacking.set(idOf(offer), { kind: offer.kind, name: offer.name })
     }
     return [...lacking.values()]
   }
 
   /** The content that the peer asks for, as far as it fits one message. */
-  collect(wanted: readonly FactRequest[]): FactContent[] {
-    const facts: FactContent[] = []
-    let bytes = 0
-    for (const { kind, name } of wanted) {
-      const content = bytes < factBytesMax ? this.#side.fact(kind, name) : null
-      if (content === null) continue
-      bytes += content.length
-      facts.push({ kind, name, content })
-    }
-    return facts
+  collect(wanted: readonly FactRequest[]): readonly FactContent[] {
+    return collectFacts(this.#side, wanted).facts
   }
 }

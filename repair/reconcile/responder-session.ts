@@ -4,6 +4,7 @@ import { partitionOf } from '../../ring/token.ts'
 import { decodeForeignObject } from '../../storage/object-codec.ts'
 import { perform, type Script } from './calls.ts'
 import { childDigests, childrenIn, differingChildren } from './child-digests.ts'
+import { offersAbout } from './fact-offers.ts'
 import { HiddenRows } from './hidden-rows.ts'
 import { bytesToSend, compareEntries, type ReportedRow, reportedRow } from './leaf-comparison.ts'
 import { comparedRows, keyDigestOf, startOf } from './leaf-content.ts'
@@ -32,7 +33,6 @@ import type {
   WantedRow
 } from './range-side.ts'
 import { ReportedRows } from './reported-rows.ts'
-import { offersAbout } from './session-context.ts'
 import { rowBytes, totalRowBytes } from './wire-parts.ts'
 
 export interface ResponderOptions {

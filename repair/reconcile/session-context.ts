@@ -1,7 +1,9 @@
 import { DecodeError } from '../../core/errors.ts'
 import { noCounters, type SessionCounters } from '../session-outcome.ts'
 import { perform, type RowSetAside, type Script } from './calls.ts'
-import type { Envelope, FactContent, FactRequest, Question, Reply, ReplyKind } from './messages.ts'
+import { collectFacts, idOf, learnFacts, mergeOffers } from './fact-offers.ts'
+import { wantedMax } from './message-limits.ts'
+import type { Envelope, FactRequest, Question, Reply, ReplyKind } from './messages.ts'
 import { PartitionProgress } from './partition-progress.ts'
 import { encodeQuestion } from './question-codec.ts'
 import type { FactName, FactOffer, RangeSide, RowOutcome, ShippedRow } from './range-side.ts'
@@ -27,8 +29,6 @@ export interface SessionOptions {
 
 /** A request is carried in a frame: its id, the epoch, the session, and tags. An upper bound, for the index bytes. */
 const frameBytes = 64
-/** Facts that go with one message; further ones go with the next. */
-export const factBytesMax = 128 * 1024
 /** Messages beyond this count among the bytes that repair may move. */
 const freeBytesMax = 16 * 1024
 const factAttemptsMax = 3
@@ -52,7 +52,7 @@ export class SessionContext {
   /** Versions that this node set aside, and that the peer is yet to be told of. */
   readonly untold: RowSetAside[] = []
   #number = 0
-  #toSend: FactRequest[] = []
+  readonly #toSend: FactRequest[] = []
   readonly #asked = new Map<string, number>()
 
   constructor(options: SessionOptions) {
@@ -86,8 +86,11 @@ export class SessionContext {
     this.counters.indexBytes += payload.length + answer.length + 2 * frameBytes
     this.counters.indexBytes -= totalRowBytes(sent) + totalRowBytes(received)
     if (reply.kind === 'opened') this.peerOffers = mergeOffers(this.peerOffers, reply.offers)
-    for (const fact of facts) this.#learn(fact)
-    this.#toSend.push(...wanted)
+    learnFacts(this.side, this.options.peer, this.peerOffers, facts)
+    // A peer that asks for more has what it needs from the next session.
+    for (const request of wanted.slice(0, wantedMax - this.#toSend.length)) {
+      this.#toSend.push(request)
+    }
     if (reply.kind === 'gone') return null
     if (!isOfKind(reply, kind)) throw new DecodeError(`${reply.kind}, where ${kind} belongs`)
     return reply
@@ -138,36 +141,21 @@ export class SessionContext {
   }
 
   #envelope(): Envelope {
-    const facts: FactContent[] = []
-    let bytes = 0
-    while (bytes < factBytesMax) {
-      const fact = this.#toSend.shift()
-      if (fact === undefined) break
-      const content = this.side.fact(fact.kind, fact.name)
-      if (content === null) continue
-      bytes += content.length
-      facts.push({ ...fact, content })
-    }
+    const { facts, told } = collectFacts(this.side, this.#toSend)
+    this.#toSend.splice(0, told)
     return { facts, wanted: this.#wanted() }
   }
 
   #wanted(): FactRequest[] {
     const wanted = new Map<string, FactRequest>()
     for (const offer of this.peerOffers) {
-      const id = `${offer.kind} ${offer.name}`
+      const id = idOf(offer)
       const attempts = this.#asked.get(id) ?? 0
       if (wanted.has(id) || attempts >= factAttemptsMax || this.side.knows(offer)) continue
       this.#asked.set(id, attempts + 1)
       wanted.set(id, { kind: offer.kind, name: offer.name })
     }
     return [...wanted.values()]
-  }
-
-  #learn({ kind, name, content }: FactContent): void {
-    for (const offer of this.peerOffers) {
-      if (offer.kind !== kind || offer.name !== name) continue
-      this.side.learn(offer, content, this.options.peer)
-    }
   }
 }
 
@@ -177,36 +165,4 @@ function bringsRows(question: Question): boolean {
 
 function isOfKind<Kind extends ReplyKind>(reply: Reply, kind: Kind): reply is ReplyOf<Kind> {
   return reply.kind === kind
-}
-
-/** What the peer said last of each partition stands. */
-export function mergeOffers(
-  before: readonly FactOffer[],
-  news: readonly FactOffer[]
-): readonly FactOffer[] {
-  if (before.length === 0) return news
-  const spokenOf = new Map<string, Set<number>>()
-  for (const { kind, partitions } of news) {
-    const known = spokenOf.get(kind) ?? new Set()
-    spokenOf.set(kind, known)
-    for (const partition of partitions) known.add(partition)
-  }
-  const kept = before.map((offer) => ({
-    ...offer,
-    partitions: offer.partitions.filter((p) => spokenOf.get(offer.kind)?.has(p) !== true)
-  }))
-  return [...kept.filter(({ partitions }) => partitions.length > 0), ...news]
-}
-
-/** What of it is about these partitions. */
-export function offersAbout(
-  offers: readonly FactOffer[],
-  partitions: readonly number[]
-): readonly FactOffer[] {
-  const wanted = new Set(partitions)
-  const about = offers.map((offer) => ({
-    ...offer,
-    partitions: offer.partitions.filter((partition) => wanted.has(partition))
-  }))
-  return about.filter((offer) => offer.partitions.length > 0)
 }

@@ -1,8 +1,9 @@
 import { DecodeError } from '../../core/errors.ts'
 import { perform, type Script } from './calls.ts'
+import { offersAbout } from './fact-offers.ts'
 import { type OpenAnswer, rootBytes } from './messages.ts'
 import type { PartitionProgress } from './partition-progress.ts'
-import { offersAbout, type SessionContext } from './session-context.ts'
+import type { SessionContext } from './session-context.ts'
 
 /** A partition that differs, and the peer's digests of the nodes below its root. */
 export interface DifferingPartition {
