@@ -351,9 +351,10 @@ function decodeCoordinated(bytes: Buffer): Coordinated {
 }
 
 function encodeFailure(body: Failure): Buffer {
-  const writer = new ByteWriter(64 + body.message.length)
+  const writer = new ByteWriter(64 + body.message.length + body.details.length)
   writeString(writer, 1, body.code)
   writeString(writer, 2, body.message)
+  writeString(writer, 3, body.details)
   return writer.finish()
 }
 
@@ -361,11 +362,13 @@ function decodeFailure(bytes: Buffer): Failure {
   const fields = new FieldReader(bytes)
   let code: Failure['code'] = 'internal'
   let message = ''
+  let details = ''
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) code = toCode(fields.string())
     else if (field === 2) message = fields.string()
+    else if (field === 3) details = fields.string()
   }
-  return { kind: 'failure', code, message }
+  return { kind: 'failure', code, message, details }
 }
 
 function toCode(code: string): Failure['code'] {

@@ -247,4 +247,6 @@ export interface Failure {
   readonly kind: 'failure'
   readonly code: ErrorCode | 'epoch'
   readonly message: string
+  /** As `encodeDetails` writes them; empty for none. */
+  readonly details: string
 }

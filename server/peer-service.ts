@@ -2,6 +2,7 @@ import { ByteWriter, equalBytes } from '../core/bytes.ts'
 import { AnnealError, DecodeError } from '../core/errors.ts'
 import { smallMessageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
+import { encodeDetails } from '../proto/failure-details.ts'
 import type {
   ConsultRequest,
   CoordinateRequest,
@@ -84,7 +85,7 @@ export class PeerService {
     if (origin.epoch !== cluster.ring.epoch) {
       this.#options.metrics.epochMismatches.inc()
       const message = `node ${origin.nodeId} goes by ring ${origin.epoch}, this node by ${cluster.ring.epoch}`
-      return respond({ kind: 'failure', code: 'epoch', message })
+      return respond({ kind: 'failure', code: 'epoch', message, details: '' })
     }
     switch (request.kind) {
       case 'read':
@@ -264,7 +265,7 @@ export class PeerService {
         { peer: origin.nodeId, request: request.kind, reason: thrown.message },
         'a peer sent what cannot be read'
       )
-      return { kind: 'failure', code: 'bad_request', message: thrown.message }
+      return { kind: 'failure', code: 'bad_request', message: thrown.message, details: '' }
     }
     const error = AnnealError.from(thrown)
     if (error.code === 'internal') {
@@ -273,7 +274,8 @@ export class PeerService {
         'a request of a peer failed'
       )
     }
-    return { kind: 'failure', code: error.code, message: error.message }
+    const { code, message } = error
+    return { kind: 'failure', code, message, details: encodeDetails(error.details) }
   }
 }
 

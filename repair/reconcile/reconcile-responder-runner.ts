@@ -162,7 +162,7 @@ export class ReconcileResponder {
         for (const respond of session.memory.answer(number, answer)) respond(reconciled(answer))
       } else {
         const { code, message } = AnnealError.from(ending.error)
-        const failure = { kind: 'failure', code, message } as const
+        const failure = { kind: 'failure', code, message, details: '' } as const
         for (const respond of session.memory.fail(number)) respond(failure)
       }
       const { isOver, proven } = session.session

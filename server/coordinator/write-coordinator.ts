@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '../../core/bytes.ts'
 import { AnnealError } from '../../core/errors.ts'
 import { smallMessageBytesMax } from '../../core/limits.ts'
 import type { Channel } from '../../core/ports.ts'
+import { decodeDetails } from '../../proto/failure-details.ts'
 import type { Coordinated as CoordinatedFrame, CoordinateRequest } from '../../proto/frames.ts'
 import { noBytes } from '../../proto/wire-format.ts'
 import { isQuorumSpec } from '../../ring/bucket-record.ts'
@@ -196,7 +197,7 @@ function isRefusedUnseen(outcome: Outcome): boolean {
 
 function failureOf(target: string, outcome: Outcome, options: WriteOptions): AnnealError {
   if (outcome.kind === 'failure' && outcome.code !== 'epoch')
-    return new AnnealError(outcome.code, outcome.message)
+    return new AnnealError(outcome.code, outcome.message, decodeDetails(outcome.details))
   return notCoordinated(target, options)
 }
 

@@ -44,7 +44,7 @@ export class AnsweredExchanges {
     const isOpen = this.#responder.isOpenWith(peer)
     if (!isOpen && this.#responder.sessions >= concurrency) {
       const message = `${selfId} compares itself with ${concurrency} other nodes already`
-      return respond({ kind: 'failure', code: 'overloaded', message })
+      return respond({ kind: 'failure', code: 'overloaded', message, details: '' })
     }
     const now = ledgerNow()
     if (!isOpen) this.#since.set(peer, now)

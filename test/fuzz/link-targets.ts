@@ -68,7 +68,7 @@ function answerTo(request: Request): Response {
         return { kind: 'acknowledged', quarantined: new Uint8Array() }
       } catch (thrown) {
         if (!(thrown instanceof DecodeError)) throw thrown
-        return { kind: 'failure', code: 'bad_request', message: thrown.message }
+        return { kind: 'failure', code: 'bad_request', message: thrown.message, details: '' }
       }
     case 'gossip':
       if (request.document !== null) return { kind: 'gossiped', document: request.document }
@@ -76,7 +76,7 @@ function answerTo(request: Request): Response {
     default:
   }
   const { code, message } = new AnnealError('not_ready', `no ${request.kind} here`)
-  return { kind: 'failure', code, message }
+  return { kind: 'failure', code, message, details: '' }
 }
 
 function conversations(seed: string, bodies: fc.Arbitrary<Request | Response>): readonly Buffer[] {

@@ -92,7 +92,7 @@ export const hotBodies: fc.Arbitrary<Request | Response> = fc.oneof(
     },
     plain
   ),
-  fc.record({ kind: kind('failure'), code: failureCodes, message: text }, plain)
+  fc.record({ kind: kind('failure'), code: failureCodes, message: text, details: text }, plain)
 )
 
 /** What is sent now and then: encoded by the generated code. */

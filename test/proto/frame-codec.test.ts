@@ -238,7 +238,7 @@ describe('bytes that are no message', () => {
     const value = { code: 'from_the_future', message: 'what' }
     const frame = create(FrameSchema, { body: { case: 'failure', value } })
     const { body } = decodeOne(toBinary(FrameSchema, frame))
-    assert.deepEqual(body, { kind: 'failure', code: 'internal', message: 'what' })
+    assert.deepEqual(body, { kind: 'failure', code: 'internal', message: 'what', details: '' })
     for (const code of ['__proto__', 'constructor', 'toString']) {
       const tricky = create(FrameSchema, { body: { case: 'failure', value: { code } } })
       const decoded = decodeOne(toBinary(FrameSchema, tricky)).body

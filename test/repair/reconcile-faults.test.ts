@@ -127,7 +127,12 @@ describe('messages of another session or snapshot', () => {
 
   test('another epoch ends the session cleanly', async () => {
     const { pair } = diverged(10)
-    pair.answerInstead = () => ({ kind: 'failure', code: 'epoch', message: 'another ring' })
+    pair.answerInstead = () => ({
+      kind: 'failure',
+      code: 'epoch',
+      message: 'another ring',
+      details: ''
+    })
     const { end, reason } = await pair.run({ partitions })
     assert.equal(end, 'failed')
     assert.match(reason, /another ring/)

@@ -171,7 +171,7 @@ export class Pair {
     try {
       this.responder.handle(body, 'n1', respond)
     } catch (error) {
-      respond({ kind: 'failure', code: 'bad_request', message: String(error) })
+      respond({ kind: 'failure', code: 'bad_request', message: String(error), details: '' })
     }
   }
 

@@ -274,6 +274,29 @@ describe('hinted handoff', () => {
     await stop(at)
   })
 
+  it('says as much of a write that was passed on as the node that coordinated it', async () => {
+    const at = await ready(13, ['limits.maxSiblings=2'])
+    const [other] = at.others
+    const refused = (options: object, error: object) =>
+      assert.rejects(
+        at.cluster.settle(
+          up(other).data.put('b', 'k', { ...put, value: Buffer.from('x'), ...options })
+        ),
+        error
+      )
+    await write(at, other, 'one')
+    await write(at, other, 'two')
+    const siblings = { siblings: 2, siblingsMax: 2 }
+    await refused({}, { code: 'too_many_siblings', details: siblings })
+    await refused({ w: 4 }, { code: 'bad_parameter', details: { parameter: 'w' } })
+    const gone = at.replicas.slice(1)
+    await down(at, gone)
+    const details = { needed: 2, answered: 1, asked: 3, down: gone.map(({ id }) => id) }
+    await refused({ sloppy: false }, { code: 'quorum_unavailable', details })
+    await back(at, gone)
+    await stop(at)
+  })
+
   it('keeps strict writes for a replica that is down at the coordinator', async () => {
     const at = await ready(4)
     const [first, , third] = at.replicas
