@@ -259,6 +259,7 @@ function encodeCoordinate(body: CoordinateRequest): Buffer {
   writeBool(writer, 13, body.returnObject)
   writeBool(writer, 14, body.strict)
   writeBool(writer, 15, body.asFallback)
+  writeString(writer, 16, body.localRegion)
   return writer.finish()
 }
 
@@ -281,7 +282,8 @@ function decodeCoordinate(bytes: Buffer): CoordinateRequest {
     timeoutMs: 0,
     returnObject: false,
     strict: false,
-    asFallback: false
+    asFallback: false,
+    localRegion: ''
   }
   for (let field = fields.next(); field !== 0; field = fields.next()) {
     if (field === 1) body.bucket = fields.bytes()
@@ -299,6 +301,7 @@ function decodeCoordinate(bytes: Buffer): CoordinateRequest {
     else if (field === 13) body.returnObject = fields.bool()
     else if (field === 14) body.strict = fields.bool()
     else if (field === 15) body.asFallback = fields.bool()
+    else if (field === 16) body.localRegion = fields.string()
   }
   return body
 }

@@ -115,6 +115,8 @@ export interface CoordinateRequest {
   readonly strict: boolean
   /** No replica can be reached: the receiver coordinates in place of one. */
   readonly asFallback: boolean
+  /** The region that `local_quorum` speaks of: that of the sender. Empty where it does not matter. */
+  readonly localRegion: string
 }
 
 export interface Coordinated {

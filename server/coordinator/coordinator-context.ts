@@ -38,11 +38,13 @@ export function replicasOf(context: CoordinatorContext, key: ObjectKey): readonl
   return ring.replicas(partitionOf(key.token, ring.partitions))
 }
 
+/** `region`: the one whose replicas make up a local quorum; by default that of this node. */
 export function quorumContext(
   context: CoordinatorContext,
-  replicas: readonly string[]
+  replicas: readonly string[],
+  region = context.region
 ): QuorumContext {
-  const { cluster, replication, region } = context
+  const { cluster, replication } = context
   return {
     replication,
     replicas,

@@ -30,6 +30,8 @@ export interface WriteOptions {
   readonly sloppy: boolean
   /** Whether the caller wants to see the merged object. */
   readonly returnObject: boolean
+  /** The region that `local_quorum` speaks of, where that is not the one of this node. */
+  readonly localRegion?: string
 }
 
 export interface WriteResult {
@@ -94,7 +96,9 @@ export class WriteCoordinator {
     const value = request.tombstone ? null : request.value
     const w = parseQuorum(request.writeQuorum)
     const write: Write = { value, contentType, meta, ttlMs, context, contextTimeMs, coversAllHeld }
-    const options = { w, timeoutMs, sloppy: !request.strict, returnObject: request.returnObject }
+    const { returnObject, localRegion } = request
+    const own = { w, timeoutMs, sloppy: !request.strict, returnObject }
+    const options = localRegion === '' ? own : { ...own, localRegion }
     return this.coordinate(key, write, options, !isReplica)
   }
 
@@ -104,13 +108,13 @@ export class WriteCoordinator {
     options: WriteOptions,
     replicas: readonly string[]
   ): Promise<WriteResult> {
-    const request = toRequest(key, write, options)
+    const request = toRequest(key, write, options, this.#context.region)
     const large = request.value.length > smallMessageBytesMax || options.returnObject
     const startedMs = this.#context.clock.monotonic()
     const tried = new Set<string>()
     let candidates = replicas
     for (;;) {
-      const replica = this.#firstHealthy(candidates, tried)
+      const replica = this.#firstHealthy(candidates, options, tried)
       const target = replica ?? this.#fallback(key, options, tried)
       if (target === undefined) return this.#nobody(replicas, options)
       const asFallback = replica === undefined
@@ -134,9 +138,16 @@ export class WriteCoordinator {
     }
   }
 
-  #firstHealthy(replicas: readonly string[], tried: ReadonlySet<string>): string | undefined {
-    const { peers } = this.#context
-    return replicas.find((id) => !tried.has(id) && peers.acceptsWrites(id))
+  /** By the ring; for a quorum of this region one that can be part of it, if there is any. */
+  #firstHealthy(
+    replicas: readonly string[],
+    { w }: WriteOptions,
+    tried: ReadonlySet<string>
+  ): string | undefined {
+    const { peers, cluster, region } = this.#context
+    const healthy = replicas.filter((id) => !tried.has(id) && peers.acceptsWrites(id))
+    if (w !== 'local_quorum') return healthy[0]
+    return healthy.find((id) => cluster.member(id)?.region === region) ?? healthy[0]
   }
 
   /** The first node by the ring that is up, where no replica is; this one itself, perhaps. */
@@ -208,7 +219,12 @@ function notCoordinated(target: string, { timeoutMs }: WriteOptions): AnnealErro
   )
 }
 
-function toRequest(key: ObjectKey, write: Write, options: WriteOptions): CoordinateRequest {
+function toRequest(
+  key: ObjectKey,
+  write: Write,
+  options: WriteOptions,
+  region: string
+): CoordinateRequest {
   const context = new ByteWriter()
   encodeVector(context, write.context)
   return {
@@ -227,7 +243,8 @@ function toRequest(key: ObjectKey, write: Write, options: WriteOptions): Coordin
     timeoutMs: Math.ceil(options.timeoutMs),
     returnObject: options.returnObject,
     strict: !options.sloppy,
-    asFallback: false
+    asFallback: false,
+    localRegion: options.w === 'local_quorum' ? region : ''
   }
 }
 

@@ -96,7 +96,7 @@ export class WriteOperation {
   #prepare(): void {
     const { selfId, peers } = this.#context
     this.#replicas = replicasOf(this.#context, this.#key)
-    this.#quorum = resolveQuorum(this.#options.w, 'w', quorumContext(this.#context, this.#replicas))
+    this.#quorum = this.#quorumOf(this.#replicas)
     const isUp = (id: string) => id === selfId || peers.acceptsWrites(id)
     const allUp = this.#replicas.every(isUp)
     if (this.#asFallback || !allUp) this.#planStandIns(isUp)
@@ -107,6 +107,11 @@ export class WriteOperation {
       throw quorumUnavailable(this.#context, 'write', this.#replicas, numbers)
     }
     this.#tally = new WriteTally(this.#replicas, this.#quorum)
+  }
+
+  #quorumOf(replicas: readonly string[]): Quorum {
+    const { w, localRegion } = this.#options
+    return resolveQuorum(w, 'w', quorumContext(this.#context, replicas, localRegion))
   }
 
   #planStandIns(isUp: (id: string) => boolean): void {
@@ -279,7 +284,7 @@ export class WriteOperation {
   /** The member sets differed: by the ring of the exchanged views, some replicas may be new and others count no more. */
   #sendByNewRing(replica: string): void {
     const replicas = replicasOf(this.#context, this.#key)
-    const quorum = resolveQuorum(this.#options.w, 'w', quorumContext(this.#context, replicas))
+    const quorum = this.#quorumOf(replicas)
     const added = this.#tally.changeReplicas(replicas, quorum)
     this.#replicas = replicas
     this.#quorum = quorum

@@ -75,7 +75,8 @@ export const hotBodies: fc.Arbitrary<Request | Response> = fc.oneof(
       timeoutMs: uint32,
       returnObject: bool,
       strict: bool,
-      asFallback: bool
+      asFallback: bool,
+      localRegion: text
     },
     plain
   ),
