@@ -79,6 +79,12 @@ export const batchOperationsMax = 1000
 /** Entries of a version vector; beyond it a row is damaged or forged. */
 export const vectorEntriesMax = 65536
 
+/**
+ * Entries of a key's context above which a write must have seen all that is there: as many as clients take in a header,
+ * 16 KiB with all others. No value is written above twice as many, which is the most that a token is sure to carry.
+ */
+export const contextEntriesMax = 512
+
 assert(
   leavesPerPartition === treeFanOut * treeFanOut * leavesPerNode,
   'the leaves are what three levels reach'
@@ -89,4 +95,5 @@ assert(
   valueBytesCeiling * largestValuesPerObject < messageBytesMax,
   'a message holds the largest values that a key always has room for'
 )
+assert(contextEntriesMax * 2 < vectorEntriesMax, 'a key with the longest context can be deleted')
 assert(objectBytesMax * 3 < messageBytesMax, 'a message holds what three replicas took apart')

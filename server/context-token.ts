@@ -1,6 +1,8 @@
+import { assert } from '../core/assert.ts'
 import { ByteReader, ByteWriter, equalBytes } from '../core/bytes.ts'
 import { AnnealError, DecodeError } from '../core/errors.ts'
 import { digestBytes, type Hasher } from '../core/hash.ts'
+import { contextEntriesMax } from '../core/limits.ts'
 import type { ObjectKey } from '../storage/keys.ts'
 import { decodeVector, encodeVector, type VersionVector } from '../storage/version-vector.ts'
 
@@ -13,6 +15,13 @@ export interface CausalContext {
 
 const format = 1
 export const tokenCharactersMax = 32 * 1024
+
+// An actor and its counter, in base64, and some room for what is around them.
+const entryCharactersMax = (21 * 4) / 3
+assert(
+  contextEntriesMax * 2 * entryCharactersMax + 256 <= tokenCharactersMax,
+  'a token carries every context that a value is written with'
+)
 
 /**
  * Contexts as clients carry them: base64url of format | time | vector | 16 bytes keyed digest over bucket, key and

@@ -1,4 +1,5 @@
 import { AnnealError } from '../core/errors.ts'
+import { contextEntriesMax, vectorEntriesMax } from '../core/limits.ts'
 import type { ObjectKey } from './keys.ts'
 import type { Minter } from './minter.ts'
 import {
@@ -15,7 +16,7 @@ import {
   type Version,
   type Versions
 } from './version.ts'
-import { type Actor, addDot, addVector, type VersionVector } from './version-vector.ts'
+import { type Actor, addDot, addVector, descends, type VersionVector } from './version-vector.ts'
 
 /** A client's write, as the coordinator meets it. */
 export interface Write {
@@ -103,6 +104,7 @@ export function coordinate(
     )
   }
   checkBytes(versions, merged, rules.objectBytesMax)
+  checkContext(rowContext, version, merged)
   minter.noteOnRow(key, dot)
   const context = new Map(past)
   addDot(context, dot)
@@ -126,6 +128,29 @@ function checkBytes(held: Versions, merged: Versions, objectBytesMax: number): v
     'too_many_siblings',
     `with this write the ${merged.length} siblings of the key would have ${objectBytes} bytes together, and they may have ${objectBytesMax}: ${howToSettle}`,
     { siblings: held.length, objectBytes, objectBytesMax }
+  )
+}
+
+/**
+ * Whoever has not seen all that is here begins an epoch, which stays in the pasts of the key until it is deleted and the
+ * tombstone collected. From a certain length of its context on, only who has seen everything may add to it, which
+ * happens where another node coordinates than before; and from twice that, only deletes. So nobody is ever handed a
+ * context that could not be handed back, or writes a row that could not be read.
+ */
+function checkContext(held: VersionVector, { past, tombstone }: Version, merged: Versions): void {
+  if (held.size + past.size < contextEntriesMax) return
+  const { size } = contextOf(merged)
+  const hasSeenAll = descends(past, held)
+  const valueMax = hasSeenAll ? contextEntriesMax * 2 : contextEntriesMax
+  const max = hasSeenAll && tombstone ? vectorEntriesMax : valueMax
+  if (size <= max || (size <= held.size && size <= vectorEntriesMax)) return
+  const wayOut = hasSeenAll
+    ? 'delete it, and write it again once the tombstone is collected, or use another key'
+    : howToSettle
+  throw new AnnealError(
+    'too_many_siblings',
+    `the context of the key would have ${size} entries, one more whenever a write has not seen what is there, and may have ${max}: ${wayOut}`,
+    { contextEntries: size, contextEntriesMax: max }
   )
 }
 

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { AnnealError } from '../../core/errors.ts'
-import { decodeForeignObject, encodeObject } from '../../storage/object-codec.ts'
-import { contextOf, isLive, type Version } from '../../storage/version.ts'
-import { covers } from '../../storage/version-vector.ts'
+import { contextEntriesMax, vectorEntriesMax } from '../../core/limits.ts'
+import { coordinate } from '../../storage/coordinate.ts'
+import { decodeForeignObject, decodeObject, encodeObject } from '../../storage/object-codec.ts'
+import type { Store } from '../../storage/store.ts'
+import { contextOf, hashContent, isLive, type Version } from '../../storage/version.ts'
+import { type Actor, covers, makeActor } from '../../storage/version-vector.ts'
 import {
   keyOf,
   memoryDatabase,
@@ -134,6 +137,86 @@ describe('siblings with too many bytes together', () => {
     const store = await open()
     put(store, key, writeOf(Buffer.alloc(objectBytesMax + 1)))
     assert.equal(store.read(key)?.versions.length, 1)
+  })
+})
+
+describe('the context of a key', () => {
+  const other = 'another '
+  const contextIn = (store: Store) => contextOf(store.read(key)?.versions ?? [])
+  const refusal = { code: 'too_many_siblings' }
+
+  /** Something from another node, whose writer had seen as much as that. */
+  const takeWithPast = (store: Store, entries: number, index = 0) => {
+    const past = new Map<Actor, number>()
+    for (let i = 1; i <= entries; i++) past.set(makeActor(other, index + i), index + i)
+    const dot = { actor: makeActor(other, index + entries + 1), counter: index + entries + 1 }
+    const { result } = put(store, keyOf('source'), writeOf('from elsewhere'))
+    const { version } = result
+    take(store, key, [{ ...version, dot, past, contentHash: hashContent(dot, version) }])
+  }
+
+  const openLong = async (entries: number) => {
+    const store = await open()
+    takeWithPast(store, entries - 1)
+    return store
+  }
+
+  test('grows with each write that has not seen all, up to a limit', async () => {
+    const store = await open()
+    const conflict = () => {
+      const context = contextIn(store)
+      put(store, key, writeOf('one', { context }))
+      put(store, key, writeOf('two', { context }))
+    }
+    for (let i = 1; i < contextEntriesMax; i++) conflict()
+    assert.equal(contextIn(store).size, contextEntriesMax)
+    assert.throws(conflict, refusal)
+    assert.deepEqual(valuesOf(store, key), ['one'])
+    assert.throws(() => put(store, key, writeOf('blind')), refusal)
+    assert.throws(() => put(store, key, writeOf(null, { context: new Map() })), refusal)
+    for (let i = 0; i < 3; i++) {
+      put(store, key, writeOf('who has read', { context: contextIn(store) }))
+      assert.deepEqual(valuesOf(store, key), ['who has read'])
+    }
+    assert.equal(contextIn(store).size, contextEntriesMax)
+    put(store, key, writeOf(null, { coversAllHeld: true }))
+    assert.deepEqual(valuesOf(store, key), [null])
+    put(store, key, writeOf('again', { context: contextIn(store) }))
+    assert.deepEqual(valuesOf(store, key), ['again'])
+  })
+
+  test('grows beyond the limit where another node begins to coordinate', async () => {
+    const store = await openLong(contextEntriesMax)
+    put(store, key, writeOf('settled', { context: contextIn(store) }))
+    assert.equal(contextIn(store).size, contextEntriesMax + 1)
+  })
+
+  test('grows by deletes only beyond twice the limit', async () => {
+    const store = await openLong(contextEntriesMax * 2)
+    const context = contextIn(store)
+    assert.throws(() => put(store, key, writeOf('settled', { context })), refusal)
+    put(store, key, writeOf(null, { coversAllHeld: true }))
+    assert.deepEqual(valuesOf(store, key), [null])
+    put(store, key, writeOf('goes on with the same actor', { context: contextIn(store) }))
+    assert.equal(contextIn(store).size, contextEntriesMax * 2 + 1)
+  })
+
+  test('is never written so long that the row could not be read again', async () => {
+    const store = await openLong(vectorEntriesMax)
+    assert.throws(() => put(store, key, writeOf(null, { coversAllHeld: true })), refusal)
+    takeWithPast(store, vectorEntriesMax, vectorEntriesMax)
+    assert.throws(() => put(store, key, writeOf(null, { coversAllHeld: true })), refusal)
+    assert.equal(decodeObject(store.read(key)?.objectBytes ?? Buffer.alloc(0)).length, 2)
+  })
+
+  test('is no matter where the latest write wins and carries no past', async () => {
+    const store = await openLong(contextEntriesMax * 2)
+    store.mutate(key, (row) => {
+      const rules = { mode: 'lww', siblingsMax: 1, objectBytesMax, nowMs: 2_000_000 } as const
+      const made = coordinate(key, row, writeOf('blind'), store.minter, rules)
+      return { next: made, result: made }
+    })
+    assert.deepEqual(valuesOf(store, key), ['blind'])
   })
 })
 
