@@ -74,13 +74,13 @@ export type BatchOperation =
       readonly bucket: string
       readonly key: string
       readonly value: Uint8Array
-      readonly context?: string | undefined
+      readonly context?: string | null | undefined
     }
   | {
       readonly op: 'delete'
       readonly bucket: string
       readonly key: string
-      readonly context?: string | undefined
+      readonly context?: string | null | undefined
     }
 
 /** The outcome of one operation, in the order asked; the server's own fields beside its status. */

@@ -65,7 +65,7 @@ function joined(results: readonly Buffer[]): Buffer {
 
 async function perform(node: Node, operation: Operation, quorums: RequestOptions) {
   const { op, bucket, key, value, context, contentType } = operation
-  const options = { ...quorums, context }
+  const options = { ...quorums, context: context ?? undefined }
   if (op === 'get') return describeView(await node.data.get(bucket, key, options))
   if (op === 'delete') {
     const receipt = await node.data.delete(bucket, key, options)

@@ -128,7 +128,12 @@ const batchOperation = Type.Object(
     bucket: Type.String(),
     key: Type.String(),
     value: Type.Optional(Type.String({ description: 'base64' })),
-    context: Type.Optional(Type.String()),
+    context: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], {
+        'x-takes': 'a string, or null',
+        description: 'What a get answered; null, as it is of a key without a value: none'
+      })
+    ),
     contentType: Type.Optional(Type.String())
   },
   closed

@@ -47,7 +47,8 @@ const handshakeTimeoutMs = 5000
 const overfull: Response = {
   kind: 'failure',
   code: 'overloaded',
-  message: 'earlier responses wait for the peer to take them'
+  message: 'earlier responses wait for the peer to take them',
+  details: ''
 }
 
 /**

@@ -96,6 +96,21 @@ test('a batch answers in order, each operation with the outcome that it would ha
   assert.equal((await send(n2, 'GET', '/kv/batched/new')).headers['content-type'], 'text/new')
 })
 
+test('the context of a key that never was can be given as it came, which is as none', async () => {
+  const key = { bucket: 'batched', key: 'context of nothing' }
+  const [none] = await batch(n1, [{ op: 'get', ...key }])
+  const context = none?.['context'] ?? null
+  const put = { op: 'put', ...key, value: base64('v'), context }
+  for (const operation of [
+    put,
+    { op: 'get', ...key, context },
+    { op: 'delete', ...key, context }
+  ]) {
+    const [result] = await batch(n1, [operation])
+    assert.ok(Number(result?.['status']) < 300, JSON.stringify(result))
+  }
+})
+
 test('a batch that is no batch is refused whole, naming the field', async () => {
   const get = { op: 'get', bucket: 'b', key: 'k' }
   const cases: readonly (readonly [body: unknown, words: RegExp])[] = [
@@ -105,6 +120,7 @@ test('a batch that is no batch is refused whole, naming the field', async () => 
     [{ ops: [{ op: 'get', bucket: 'b' }] }, /ops\[0\]\.key is missing/],
     [{ ops: [{ ...get, key: 1 }] }, /ops\[0\]\.key is 1/],
     [{ ops: [{ ...get, ttl: 1 }] }, /ops\[0\]\.ttl is no field/],
+    [{ ops: [{ ...get, context: 1 }] }, /ops\[0\]\.context is 1: it must be a string, or null/],
     [{ ops: [null] }, /ops\[0\] is null/],
     [{ ops: [], atomic: true }, /atomic is no field/],
     [{ ops: new Array(1001).fill(get) }, /1001.*1000/],
