@@ -46,9 +46,13 @@ export function optionsWithParents<T extends object>(command: Command): T {
   return merged as T
 }
 
-/** The base URLs that were asked for, from the flag or from the environment. */
-export function nodeUrls(options: ClusterOptions, terminal: Terminal): readonly string[] {
-  const given = options.node ?? terminal.env['ANNEAL_NODE'] ?? defaultNode
+/** The base URLs that were asked for: from the flag, or from the environment, where a variable that is empty is none. */
+export function nodeUrls(
+  options: ClusterOptions,
+  terminal: Pick<Terminal, 'env'>
+): readonly string[] {
+  const inEnvironment = terminal.env['ANNEAL_NODE'] ?? ''
+  const given = options.node ?? (inEnvironment === '' ? defaultNode : inEnvironment)
   return given.split(',').map((url) => url.trim())
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nodeUrls } from '../../server/cli/options.ts'
 import { sendMissing, sendProblem, sendSiblings, sendValue, startFakeNode } from './fake-node.ts'
 import { run } from './fake-terminal.ts'
 
@@ -208,4 +209,12 @@ test('wrong usage gives 2 and asks nobody', async (t) => {
     assert.notEqual(outcome.stderr, '', args.join(' '))
   }
   assert.equal(node.requests.length, 0)
+})
+
+test('the node to ask is that of the flag, else of the environment where that names one', () => {
+  const usual = ['http://127.0.0.1:8801']
+  assert.deepEqual(nodeUrls({}, { env: {} }), usual)
+  assert.deepEqual(nodeUrls({}, { env: { ANNEAL_NODE: '' } }), usual)
+  assert.deepEqual(nodeUrls({}, { env: { ANNEAL_NODE: 'a:1, b:2' } }), ['a:1', 'b:2'])
+  assert.deepEqual(nodeUrls({ node: 'c:3' }, { env: { ANNEAL_NODE: 'a:1' } }), ['c:3'])
 })
