@@ -28,7 +28,7 @@ export function registerBatchRoute(app: FastifyInstance, node: Node, admission: 
   }
   app.withTypeProvider<TypeBoxTypeProvider>().post('/kv/batch', { schema }, (request, reply) =>
     admission.admit(async () => {
-      const quorums = quorumsOf(request.query)
+      const quorums = quorumsOf(request, request.query)
       const hold = admission.holdPieces(reply)
       const run = (operation: Operation) => carryOut(node, operation, quorums, hold)
       const results = await mapBounded(request.body.ops, run)

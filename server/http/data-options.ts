@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 import type { QuorumSpec } from '../../ring/cluster-document.ts'
 import type { RequestOptions } from '../data-service.ts'
+import { awaitLongAnswer } from './socket-patience.ts'
 
 /** The query that every data call takes, as the schema lets it through. */
 export interface DataQuery {
@@ -16,11 +17,13 @@ export function optionsOf(request: FastifyRequest, query: DataQuery): RequestOpt
   const context = request.headers['causal-context']
   if (Array.isArray(context))
     throw new AnnealError('bad_context', 'there may be one Causal-Context')
-  return { ...quorumsOf(query), context }
+  return { ...quorumsOf(request, query), context }
 }
 
 /** As `optionsOf`, for a request whose operations have contexts of their own. */
-export function quorumsOf({ r, w, timeout, sloppy }: DataQuery): RequestOptions {
+export function quorumsOf(request: Pick<FastifyRequest, 'raw'>, query: DataQuery): RequestOptions {
+  const { r, w, timeout, sloppy } = query
+  if (timeout !== undefined) awaitLongAnswer(request, timeout)
   return { r: quorumOf(r), w: quorumOf(w), timeoutMs: timeout, sloppy }
 }
 

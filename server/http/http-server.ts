@@ -21,6 +21,7 @@ import { registerQuarantineRoutes } from './quarantine-routes.ts'
 import { registerRepairRoutes } from './repair-routes.ts'
 import { registerReplicaRoutes } from './replica-routes.ts'
 import { compileRequestValidator } from './request-validator.ts'
+import { stalledSocketMs } from './socket-patience.ts'
 import { discardRest } from './unread-body.ts'
 
 export interface HttpServer {
@@ -34,7 +35,6 @@ const headersTimeoutMs = 10_000
 // How often requests that arrive too slowly are looked for; Node.js would do so every 30 seconds.
 const slowCheckMs = 1000
 const keepAliveTimeoutMs = 75_000
-const stalledSocketMs = 120_000
 const otherHeadersBytes = 16 * 1024
 
 /**
@@ -80,7 +80,7 @@ function createApp(node: Node): FastifyInstance {
     logger: false,
     bodyLimit: limits.maxValueBytes,
     requestTimeout: http.requestTimeoutMs,
-    connectionTimeout: stalledSocketMs,
+    connectionTimeout: stalledSocketMs + http.defaultTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,

@@ -209,7 +209,7 @@ async function listKeys(
   bucket: string,
   query: ListQuery
 ): Promise<FastifyReply> {
-  const options = quorumsOf(query)
+  const options = quorumsOf(request, query)
   const { keys, next } = await node.walk.page({
     bucket: node.data.checkName('bucket', bucket),
     prefix: Buffer.from(query.prefix ?? ''),
