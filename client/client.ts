@@ -31,7 +31,10 @@ import type {
 export interface AnnealClientOptions {
   /** Base URLs of one or more nodes of a cluster, such as `http://127.0.0.1:8801`. The first is preferred. */
   readonly nodes: readonly string[]
-  /** How long one call may take in all, in milliseconds. */
+  /**
+   * How long one call may take in all, in milliseconds; 10 seconds unless given. A call that gives the server time of its
+   * own is waited for until a little after that, should it be later.
+   */
   readonly timeoutMs?: number
 }
 
@@ -79,14 +82,16 @@ export class AnnealClient {
       ttl: options.ttlSeconds
     })
     const body = typeof value === 'string' ? new TextEncoder().encode(value) : value
-    return written(await this.#caller.call({ method: 'PUT', path, headers, body }))
+    const serverTimeoutMs = options.timeoutMs
+    return written(await this.#caller.call({ method: 'PUT', path, headers, body, serverTimeoutMs }))
   }
 
   /** With a context only what it covers is deleted; without one, everything that the coordinator knows. */
   async delete(bucket: string, key: string, options: DeleteOptions = {}): Promise<WriteResult> {
     const headers = contextHeader(options.context)
     const path = dataPath(bucket, key, { ...callQuery(options), w: options.w })
-    return written(await this.#caller.call({ method: 'DELETE', path, headers }))
+    const serverTimeoutMs = options.timeoutMs
+    return written(await this.#caller.call({ method: 'DELETE', path, headers, serverTimeoutMs }))
   }
 
   /** Many operations in one request; not atomic, each has a status of its own. */
@@ -101,7 +106,9 @@ export class AnnealClient {
     const headers = new Headers({ 'content-type': 'application/json' })
     const path = withQuery('/kv/batch', callQuery(options))
     const body = new TextEncoder().encode(JSON.stringify({ ops }))
-    const answer = await this.#caller.call({ method: 'POST', path, headers, body, isRead })
+    const serverTimeoutMs = options.timeoutMs
+    const call = { method: 'POST', path, headers, body, isRead, serverTimeoutMs } as const
+    const answer = await this.#caller.call(call)
     return answer.json<{ readonly results: readonly BatchResult[] }>('results').results
   }
 
@@ -200,7 +207,8 @@ export class AnnealClient {
     const path = dataPath(bucket, key, { ...callQuery(options), r: options.r })
     const isAccepted = (answer: Answer): boolean =>
       answer.status === 300 || (answer.status === 404 && isMissing(method, answer))
-    return this.#caller.call({ method, path, headers, isAccepted })
+    const serverTimeoutMs = options.timeoutMs
+    return this.#caller.call({ method, path, headers, isAccepted, serverTimeoutMs })
   }
 }
 

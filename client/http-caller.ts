@@ -5,12 +5,16 @@ export interface Call {
   readonly path: string
   readonly headers?: Headers
   readonly body?: Uint8Array
+  /** How long the server was told that it may take. */
+  readonly serverTimeoutMs?: number | undefined
   /** A call that changes nothing may be tried again in every case. Default: whether the method is GET or HEAD. */
   readonly isRead?: boolean
   /** Statuses other than 2xx that are an answer and not an error. */
   readonly isAccepted?: (answer: Answer) => boolean
 }
 
+/** For what a call takes beside the time that its server has. */
+const graceMs = 5000
 const clientCodes = new Set(['unexplained', 'unexpected_answer'])
 
 /** An answer that has been received whole. */
@@ -85,6 +89,12 @@ export class HttpCaller {
     throw AnnealClientError.fromAnswer(node, answer.status, answer.text())
   }
 
+  /** To give up before the server does would be to lose its answer. */
+  #patienceMs({ serverTimeoutMs }: Call): number {
+    if (serverTimeoutMs === undefined) return this.#timeoutMs
+    return Math.max(this.#timeoutMs, serverTimeoutMs + graceMs)
+  }
+
   async #exchange(node: string, call: Call): Promise<Answer> {
     try {
       const response = await fetch(`${node}${call.path}`, {
@@ -92,7 +102,7 @@ export class HttpCaller {
         headers: call.headers ?? new Headers(),
         body: call.body === undefined ? null : Uint8Array.from(call.body),
         redirect: 'manual',
-        signal: AbortSignal.timeout(this.#timeoutMs)
+        signal: AbortSignal.timeout(this.#patienceMs(call))
       })
       const body = new Uint8Array(await response.arrayBuffer())
       return new Answer(node, response.status, response.headers, body)

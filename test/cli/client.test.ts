@@ -144,3 +144,32 @@ test('a node that never answers is given up', async (t) => {
   const client = new AnnealClient({ nodes: [silent.url], timeoutMs: 50 })
   assert.match((await failure(client.status())).message, /no answer in time/)
 })
+
+test('a call is waited for longer than the server may take, and never shorter than usual', async (t) => {
+  const node = await startFakeNode(t, (request, response) => {
+    if (request.method === 'POST') sendJson(response, 200, { results: [] })
+    else if (request.method === 'GET') sendValue(response, 'v', 'c1')
+    else response.writeHead(204).end()
+  })
+  const timeout = t.mock.method(AbortSignal, 'timeout')
+  const client = new AnnealClient({ nodes: [node.url], timeoutMs: 8000 })
+  const calls = [
+    (timeoutMs?: number) => client.get('b', 'k', { timeoutMs }),
+    (timeoutMs?: number) => client.put('b', 'k', 'v', { timeoutMs }),
+    (timeoutMs?: number) => client.delete('b', 'k', { timeoutMs }),
+    (timeoutMs?: number) => client.batch([], { timeoutMs })
+  ]
+  for (const call of calls) {
+    for (const [timeoutMs, waitedAtLeast] of [
+      [undefined, 8000],
+      [1, 8000],
+      [60_000, 60_001]
+    ] as const) {
+      timeout.mock.resetCalls()
+      await call(timeoutMs)
+      const waited = timeout.mock.calls.map((one) => one.arguments[0])
+      assert.equal(waited.length, 1)
+      assert.ok((waited[0] ?? 0) >= waitedAtLeast, `${waited} ms for ${timeoutMs}`)
+    }
+  }
+})
