@@ -44,7 +44,7 @@ export interface HintDeliveryOptions {
   readonly share: WorkShare
   /** What the governor leaves of the full rate: 1 is all of it. */
   readonly rateLeft: () => number
-  /** A hint went elsewhere: the target needs an exchange of the partition soon. */
+  /** A hint went to others: the target needs an exchange of the partition soon. */
   readonly onRangeMissed: (partition: number, target: string) => void
 }
 
@@ -238,8 +238,8 @@ export class HintDelivery {
     if (route.kind === 'wait') {
       if (route.overdue) found.overdue++
       if (!route.isForTarget) found.stranded++
-    } else if (route.kind === 'drop') this.#expire(hint)
-    else await this.#send(hint, route, course, found)
+    } else if (route.needed === 0) this.#arrived(hint, route.kind)
+    else await this.#sendToAll(hint, route, course, found)
   }
 
   #route(hint: Hint): HintRoute {
@@ -254,11 +254,26 @@ export class HintDelivery {
     })
   }
 
-  async #send(
+  async #sendToAll(
     hint: Hint,
-    route: { readonly kind: 'deliver' | 'handOver'; readonly to: string },
+    { kind, to, needed }: Exclude<HintRoute, { kind: 'wait' }>,
     course: Course,
     found: Found
+  ): Promise<void> {
+    let acknowledged = 0
+    for (const id of to) {
+      await this.#send(hint, id, course, found, () => {
+        if (++acknowledged === needed) this.#arrived(hint, kind)
+      })
+    }
+  }
+
+  async #send(
+    hint: Hint,
+    to: string,
+    course: Course,
+    found: Found,
+    onAcknowledged: () => void
   ): Promise<void> {
     const { budget, clock, random, send } = this.#options
     const { pace } = course
@@ -266,17 +281,17 @@ export class HintDelivery {
     await budget(hint.bytes)
     if (this.#closed || pace.isPausing(clock.monotonic())) return
     pace.sent(hint.bytes)
-    send(route.to, hint.key, hint.versions, ({ verdict, reason }) => {
+    send(to, hint.key, hint.versions, ({ verdict, reason }) => {
       if (verdict === 'pushedBack' && pace.wentAlone) course.from = justAfter(hint)
       pace.heard(verdict, hint.bytes, clock.monotonic(), random)
       if (verdict === 'refused') found.refused++
       if (verdict !== 'acknowledged') this.#countFailure(reason)
-      else if (!this.#closed) this.#acknowledged(hint, route.kind)
+      else if (!this.#closed) onAcknowledged()
       course.wake()
     })
   }
 
-  #acknowledged(hint: Hint, kind: 'deliver' | 'handOver'): void {
+  #arrived(hint: Hint, kind: 'deliver' | 'handOver'): void {
     if (kind === 'handOver') return this.#expire(hint)
     if (this.#delete(hint)) this.#counters.delivered++
   }

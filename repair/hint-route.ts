@@ -12,29 +12,38 @@ export interface HintFacts {
 }
 
 export type HintRoute =
-  /** To whom it belongs: the target, or another replica where the target is none any more. */
-  | { readonly kind: 'deliver'; readonly to: string }
-  /** The target has been away for too long: another replica gets it, and an exchange brings it to the target. */
-  | { readonly kind: 'handOver'; readonly to: string }
-  /** As `handOver`, where this node itself is that replica and has it already. */
-  | { readonly kind: 'drop' }
-  /** Nobody can take it. `overdue`: although it has expired; not `isForTarget`: the target is no replica any more. */
+  /** To whom it belongs: the target, or the other replicas where the target is none any more. */
+  | ({ readonly kind: 'deliver' } & HintReceivers)
+  /** The target has been away for too long: the other replicas get it, and an exchange brings it to the target. */
+  | ({ readonly kind: 'handOver' } & HintReceivers)
+  /** Too few can take it. `overdue`: although it has expired; not `isForTarget`: the target is no replica any more. */
   | { readonly kind: 'wait'; readonly overdue: boolean; readonly isForTarget: boolean }
 
+/** The hint may go once `needed` of `to` have it on disk, which is at once where that is none. */
+interface HintReceivers {
+  readonly to: readonly string[]
+  readonly needed: number
+}
+
 /**
- * Where a hint goes. It never just goes: by every route some replica has it before it is deleted here, since this may
- * be the only copy of an acknowledged write.
+ * Where a hint goes. It never just goes: before it is deleted here the target has it, or a majority of the replicas.
+ * It may be one of the copies that an acknowledged write was promised. The others may lie with the very replica that can
+ * take it, which already has it: with the hint gone, one lost disk would be the end of the write.
  */
 export function routeHint(facts: HintFacts): HintRoute {
   const { target, selfId, replicas, canTake, isExpired, isHeldHere } = facts
-  const isReplica = replicas.includes(target)
-  if (isReplica && canTake(target)) return { kind: 'deliver', to: target }
-  if (isReplica && !isExpired) return { kind: 'wait', overdue: false, isForTarget: true }
-  if (isExpired && replicas.includes(selfId) && isHeldHere()) return { kind: 'drop' }
+  const isForTarget = replicas.includes(target)
+  if (isForTarget && canTake(target)) return { kind: 'deliver', to: [target], needed: 1 }
+  if (isForTarget && !isExpired) return { kind: 'wait', overdue: false, isForTarget }
   const able = replicas.filter(canTake)
-  const to = able.find((id) => id !== selfId) ?? able[0]
-  if (to === undefined) return { kind: 'wait', overdue: isExpired, isForTarget: isReplica }
-  return { kind: isReplica ? 'handOver' : 'deliver', to }
+  const majority = Math.floor(replicas.length / 2) + 1
+  if (able.length < majority) return { kind: 'wait', overdue: isExpired, isForTarget }
+  const isHere = able.includes(selfId) && isHeldHere()
+  return {
+    kind: isForTarget ? 'handOver' : 'deliver',
+    to: isHere ? able.filter((id) => id !== selfId) : able,
+    needed: isHere ? majority - 1 : majority
+  }
 }
 
 /** How long a hint has waited. A clock that went back makes it no younger than new. */

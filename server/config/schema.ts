@@ -132,7 +132,7 @@ export const configSchema = Type.Object(
         maxAgeMs: durationMs(
           { maximum: yearMs },
           3 * hourMs,
-          'Hints older than this go to another replica that can be reached, and are left to repair.'
+          'Hints older than this go to a majority of the replicas once it can be reached, and are left to repair.'
         )
       },
       group

@@ -65,12 +65,12 @@ function describeHints(metrics: NodeMetrics, { repair, handoff }: HealingSources
   )
   metrics.count(
     'anneal_hints_expired_total',
-    'Hints that became too old and went to another replica; their ranges are compared early',
+    'Hints that became too old and went to the other replicas; their ranges are compared early',
     () => delivery.counters.expired
   )
   metrics.gauge(
     'anneal_hints_overdue',
-    'Hints that are too old and that no replica could be given yet',
+    'Hints that are too old and that no majority of the replicas could be given yet',
     () => delivery.counters.overdue
   )
   metrics.labelledCount(

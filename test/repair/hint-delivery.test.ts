@@ -248,7 +248,7 @@ describe('hints are delivered', () => {
     bench.delivery.close()
   })
 
-  it('to a present replica where the target is none any more', async () => {
+  it('to a majority of the replicas where the target is none any more', async () => {
     const bench = await Bench.open()
     bench.keep('n2', 'k')
     await bench.time.advance(10_000)
@@ -258,8 +258,11 @@ describe('hints are delivered', () => {
     assert.equal(bench.left, 1, 'nobody is there yet')
     bench.able.add('n4')
     await bench.time.advance(10_000)
-    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n4'], 0])
-    assert.equal(bench.delivery.counters.expired, 0)
+    assert.deepEqual([bench.sent.length, bench.left], [0, 1], 'one of three is not enough')
+    bench.able.add('n5')
+    await bench.time.advance(10_000)
+    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n4', 'n5'], 0])
+    assert.deepEqual([bench.delivery.counters.expired, bench.delivery.counters.delivered], [0, 1])
     bench.delivery.close()
   })
 
@@ -283,24 +286,26 @@ describe('hints are delivered', () => {
 })
 
 describe('hints that have expired', () => {
-  it('go to another replica, and the partition is marked', async () => {
+  it('go to the other replicas, and the partition is marked', async () => {
     const bench = await Bench.open()
     bench.keep('n2', 'k')
-    bench.able.add('n3')
+    bench.able.add('n3').add('n4')
     await bench.time.advance(maxAgeMs / 2)
     assert.equal(bench.sent.length, 0)
     await bench.time.advance(maxAgeMs * 2)
-    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n3'], 0])
+    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n3', 'n4'], 0])
     assert.deepEqual(bench.missed, ['n2/7'])
     assert.deepEqual([bench.delivery.counters.expired, bench.delivery.counters.delivered], [1, 0])
     bench.delivery.close()
   })
 
-  it('stay, and are counted, where no replica is there', async () => {
+  it('stay, and are counted, where no majority of the replicas is there', async () => {
     const bench = await Bench.open()
     bench.keep('n2', 'k')
+    bench.able.add('n3')
     await bench.time.advance(maxAgeMs * 3)
-    assert.deepEqual([bench.left, bench.delivery.counters.overdue, bench.missed], [1, 1, []])
+    assert.deepEqual([bench.sent.length, bench.left, bench.missed], [0, 1, []])
+    assert.equal(bench.delivery.counters.overdue, 1)
     bench.able.add('n2')
     await bench.time.advance(10_000)
     assert.deepEqual([bench.left, bench.delivery.counters.overdue], [0, 0])
@@ -308,14 +313,45 @@ describe('hints that have expired', () => {
     bench.delivery.close()
   })
 
-  it('are dropped where this node holds all of it as a replica', async () => {
+  it('stay until a majority has acknowledged them, whoever else refuses', async () => {
+    const bench = await Bench.open()
+    bench.replicas = ['n2', 'n3', 'n4', 'n5', 'n6']
+    const refusing = new Set(['n5', 'n6'])
+    bench.answer = ({ to }) =>
+      refusing.has(to) ? { verdict: 'refused', reason: 'not_ready' } : acknowledged
+    bench.keep('n2', 'k')
+    bench.able.add('n3').add('n4').add('n5').add('n6')
+    await bench.time.advance(maxAgeMs * 3)
+    assert.deepEqual([bench.left, bench.missed], [1, []])
+    refusing.delete('n6')
+    await bench.time.advance(maxAgeMs)
+    assert.deepEqual([bench.left, bench.missed], [0, ['n2/7']])
+    bench.delivery.close()
+  })
+
+  it('go to the others alone where this node holds all of it as a replica', async () => {
     const bench = await Bench.open()
     bench.replicas = ['n1', 'n2', 'n3']
     bench.held = true
     bench.keep('n2', 'k')
+    bench.able.add('n1')
     await bench.time.advance(maxAgeMs * 3)
-    assert.deepEqual([bench.left, bench.sent.length, bench.missed], [0, 0, ['n2/7']])
-    assert.equal(bench.delivery.counters.expired, 1)
+    assert.deepEqual([bench.left, bench.sent.length, bench.missed], [1, 0, []])
+    bench.able.add('n3')
+    await bench.time.advance(maxAgeMs)
+    assert.deepEqual([bench.sent.map(({ to }) => to), bench.left], [['n3'], 0])
+    assert.deepEqual([bench.missed, bench.delivery.counters.expired], [['n2/7'], 1])
+    bench.delivery.close()
+  })
+
+  it('are dropped where this node is the only replica and holds all of it', async () => {
+    const bench = await Bench.open()
+    bench.replicas = ['n1']
+    bench.held = true
+    bench.keep('n2', 'k')
+    bench.able.add('n1')
+    await bench.time.advance(10_000)
+    assert.deepEqual([bench.left, bench.sent.length], [0, 0])
     bench.delivery.close()
   })
 })

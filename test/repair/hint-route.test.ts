@@ -14,7 +14,7 @@ const situations = fc.record({
   isHeldHere: fc.boolean()
 })
 
-test('a hint goes to its target, or somewhere where it is as good, or stays', () => {
+test('a hint goes to its target, or to a majority of the replicas, or stays', () => {
   const law = fc.property(situations, ({ target, replicas, able, isExpired, isHeldHere }) => {
     const route = routeHint({
       target,
@@ -26,22 +26,28 @@ test('a hint goes to its target, or somewhere where it is as good, or stays', ()
     })
     const isReplica = replicas.includes(target)
     if (isReplica && able.includes(target)) {
-      assert.deepEqual(route, { kind: 'deliver', to: target }, 'whatever its age')
+      assert.deepEqual(route, { kind: 'deliver', to: [target], needed: 1 }, 'whatever its age')
       return
     }
-    if (route.kind === 'deliver' || route.kind === 'handOver') {
-      assert.ok(replicas.includes(route.to) && able.includes(route.to))
-      assert.ok(!isReplica || isExpired, 'nobody else gets what the target is still to get')
-      assert.equal(route.kind === 'handOver', isReplica)
-      const others = replicas.filter((id) => id !== 'a' && able.includes(id))
-      if (route.to === 'a') assert.deepEqual(others, [], 'this node is the last to hand to')
-    }
-    if (route.kind === 'drop') assert.ok(isExpired && isHeldHere && replicas.includes('a'))
+    const present = replicas.filter((id) => able.includes(id))
+    const isMajority = 2 * present.length > replicas.length
     if (route.kind === 'wait') {
       assert.equal(route.isForTarget, isReplica)
       assert.equal(route.overdue, isExpired)
-      if (isExpired || !isReplica) assert.ok(!replicas.some((id) => able.includes(id)))
+      if (isExpired || !isReplica) assert.ok(!isMajority, 'nothing stays that can go')
+      return
     }
+    assert.ok(!isReplica || isExpired, 'nobody else gets what the target is still to get')
+    assert.ok(isMajority)
+    assert.equal(route.kind === 'handOver', isReplica)
+    const holders = isHeldHere && present.includes('a') ? ['a'] : []
+    assert.deepEqual(
+      [...holders, ...route.to].sort(),
+      [...present].sort(),
+      'nobody is sent it twice'
+    )
+    const whenGone = holders.length + route.needed
+    assert.ok(2 * whenGone > replicas.length && 2 * (whenGone - 1) <= replicas.length)
   })
   fc.assert(law, lawRuns(2000))
 })

@@ -53,8 +53,8 @@ export function falseClaims(
 }
 
 /**
- * A hint has gone from a disk: then its target has on its own disk what the hint held, or where hints expire some other
- * replica has; or it is known to have reached all of them. Answers with what is nowhere.
+ * A hint has gone from a disk: then its target has on its own disk what the hint held, or where hints expire a majority
+ * of the replicas has; or it is known to have reached all of them. Answers with what is not.
  */
 export function lostWithHint(
   nodes: readonly SimNode[],
@@ -65,22 +65,23 @@ export function lostWithHint(
   if (ring === undefined) return []
   const { target, key } = parseHintRowKey(gone.row)
   const partition = partitionOf(key.token, ring.partitions)
-  const holders = nodes.filter(({ id }) =>
-    hintsExpire ? ring.replicas(partition).includes(id) : id === target
-  )
+  const replicas = ring.replicas(partition)
+  const isSafe = (version: Version): boolean => {
+    const holders = nodes.filter(({ disk }) => hasMet(versionsOnDisk(disk, key.id), version, mode))
+    if (holders.some(({ id }) => id === target)) return true
+    const count = holders.filter(({ id }) => replicas.includes(id)).length
+    return hintsExpire && 2 * count > replicas.length
+  }
   return versionsOfHint(gone.row, gone.bytes)
     .filter((version) => {
       const isProven = nodes.some(
         ({ node }) => node?.arriving.watermarks.atOrBelow(partition, version.dot) === true
       )
-      return (
-        !isProven &&
-        !holders.some(({ disk }) => hasMet(versionsOnDisk(disk, key.id), version, mode))
-      )
+      return !isProven && !isSafe(version)
     })
     .map(
       ({ dot }) =>
-        `a hint for ${target} is gone, and ${formatDot(dot)} is not on the disk of anybody that should have it`
+        `a hint for ${target} is gone, and ${formatDot(dot)} is not on the disks of those that should have it`
     )
 }
 

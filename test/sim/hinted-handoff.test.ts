@@ -323,7 +323,7 @@ describe('hinted handoff', () => {
     await stop(at)
   })
 
-  it('hands hints that have expired to a replica that is there', async () => {
+  it('hands hints that have expired to the replicas that are there', async () => {
     const at = await ready(6, ['hints.maxAgeMs=60000'])
     const [first, second, third] = at.replicas
     assert.ok(second && third)
@@ -339,6 +339,22 @@ describe('hinted handoff', () => {
     assert.deepEqual(up(second).store.read(objectKey)?.versions.length, 1)
     await back(at, [third])
     await drained(at)
+    await stop(at)
+  })
+
+  it('keeps hints that have expired while a lost disk would be the end of what they hold', async () => {
+    const at = await ready(9, ['repair.intervalMs=2000', 'hints.maxAgeMs=10000'])
+    const [first, ...away] = at.replicas
+    assert.ok(first)
+    await down(at, away)
+    const receipt = await write(at, first, 'acknowledged')
+    assert.equal(receipt.answered, 2)
+    await at.cluster.time.advance(120_000)
+    first.crash()
+    first.replaceDisk(new Map())
+    await back(at, at.replicas)
+    await drained(at)
+    assert.deepEqual((await read(at, first, { r: 'all' })).values, ['acknowledged'])
     await stop(at)
   })
 
