@@ -113,10 +113,14 @@ export class KeyWalk {
     return this.#leftMs(walk) < walk.timeoutMs * walkShare
   }
 
-  /** This node's part, for a peer: rows of the bucket in row order, tombstones included. */
-  async local(request: KeyRange): Promise<Slice> {
+  /**
+   * This node's part, for itself or the peer `asking`: rows of the bucket in row order, tombstones included. Null where
+   * it must answer no reads of the partition.
+   */
+  async local(request: KeyRange, asking: string | null): Promise<Slice | null> {
     const range = this.#rangeOf(request)
     const { local, clock } = this.#context
+    if (!(await local.answersFor(request.partition, asking))) return null
     const nowMs = clock.now()
     const keys: ListedKey[] = []
     let from: Buffer | null = range.from
@@ -240,7 +244,7 @@ export class KeyWalk {
     retries = 1
   ): Promise<Slice | 'timeout' | null> {
     const { selfId, peers, clock } = this.#context
-    if (id === selfId) return this.local(ask)
+    if (id === selfId) return this.local(ask, null)
     const timeoutMs = Math.max(0, deadlineMs - clock.monotonic())
     const outcome = await new Promise<Outcome>((done) => {
       peers.request(id, 'bulk', { kind: 'listKeys', ...ask }, timeoutMs, done)

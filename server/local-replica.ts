@@ -57,6 +57,11 @@ export class LocalReplica {
     return this.#options.reception.hearing(key, asking)
   }
 
+  /** See `Reception.answersFor`. */
+  answersFor(partition: number, asking: string | null): Promise<boolean> {
+    return this.#options.reception.answersFor(partition, asking)
+  }
+
   /** 8 bytes; empty where nothing is proven in the key's partition. */
   watermarkName(key: ObjectKey): Uint8Array {
     return this.#options.reception.watermarkName(key)

@@ -248,10 +248,12 @@ export class PeerService {
   }
 
   #listKeys(request: ListKeysRequest, origin: RequestOrigin, respond: Respond): void {
-    this.#options.walk.local(request).then(
-      ({ keys, next }) => respond({ kind: 'keysListed', keys, next: next ?? noBytes }),
-      (error: unknown) => respond(this.#failure(request, origin, error))
-    )
+    const list = async (): Promise<Response> => {
+      const slice = await this.#options.walk.local(request, origin.nodeId)
+      if (slice === null) throw isBehind()
+      return { kind: 'keysListed', keys: slice.keys, next: slice.next ?? noBytes }
+    }
+    list().then(respond, (error: unknown) => respond(this.#failure(request, origin, error)))
   }
 
   #checkWritable(): void {

@@ -125,6 +125,12 @@ export class Reception {
     return hearing.settled(partitionOf(key.token, partitions), asking)
   }
 
+  /** Whether this node may answer for all of the partition, once it knows: see `isBehind`. */
+  async answersFor(partition: number, asking: string | null): Promise<boolean> {
+    await this.#options.hearing.settled(partition, asking)
+    return !this.#isBehind(partition, asking)
+  }
+
   #isBehind(partition: number, asking: string | null): boolean {
     const { watermarks, hearing } = this.#options
     return watermarks.isBehind(partition) || hearing.isDue(partition, asking)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Node } from '../../server/node.ts'
+import type { Outcome } from '../../server/peer/peer-link.ts'
 import { SimCluster } from './sim-cluster.ts'
 
 const settings = [
@@ -99,6 +100,45 @@ describe('tombstones in a simulated cluster', () => {
       ['none']
     )
     assert.equal(shown.at(-2), 'none', 'it answers in the end')
+    for (const node of cluster.nodes) await cluster.settle(node.stop())
+  })
+
+  it('are not taken back in what a node with an old disk lists', async () => {
+    const cluster = await startCluster(3)
+    await writeAll(cluster)
+    await cluster.time.advance(20_000)
+    const [, , third] = cluster.nodes
+    const before = third?.disk.copy()
+    assert.ok(third && before)
+    await deleteAll(cluster)
+    assert.equal(await cluster.time.runUntil(() => allCollected(cluster), patienceMs), true)
+    await cluster.settle(third.stop())
+    third.replaceDisk(before)
+    void third.start()
+    assert.equal(await cluster.time.runUntil(() => third.node !== null, 60_000), true)
+    const range = { bucket: Buffer.from('bucket'), prefix: Buffer.alloc(0), limit: 10 }
+    const cursor = { partition: 0, from: Buffer.alloc(0) }
+    const listed = new Set<string>()
+    let lastStatus = ''
+    for (let i = 0; i < 100; i++) {
+      const page = cluster.nodeAt(2).walk.page({ ...range, cursor, r: 1, timeoutMs: 2000 })
+      const [answer] = await cluster.settle(Promise.allSettled([page]))
+      lastStatus = answer.status
+      if (answer.status === 'fulfilled') for (const key of answer.value.keys) listed.add(key)
+      for (let partition = 0; partition < cluster.partitions; partition++) {
+        const ask = { kind: 'listKeys', ...range, partition, from: cursor.from } as const
+        const outcome = await cluster.settle(
+          new Promise<Outcome>((done) => {
+            cluster.nodeAt(0).peers.request('n3', 'bulk', ask, 2000, done)
+          })
+        )
+        if (outcome.kind !== 'keysListed') continue
+        for (const { key, live } of outcome.keys) if (live) listed.add(`${key} to a peer`)
+      }
+      await cluster.time.advance(20)
+    }
+    assert.deepEqual([...listed], [])
+    assert.equal(lastStatus, 'fulfilled', 'it answers in the end')
     for (const node of cluster.nodes) await cluster.settle(node.stop())
   })
 
