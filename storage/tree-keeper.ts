@@ -267,11 +267,17 @@ export class TreeKeeper {
       for (const { key, content } of slice.rows) {
         const partition = key.readUInt16BE(1)
         const leaves = content === null ? null : this.#decode(partition, content)
-        if (leaves !== null && missing.delete(partition)) this.#trees.load(partition, leaves)
+        if (leaves === null) this.#dropCheckpoint(key)
+        else if (missing.delete(partition)) this.#trees.load(partition, leaves)
       }
       from = slice.next
     }
     for (const partition of missing) this.#trees.load(partition, null)
+  }
+
+  // No marks are written for a partition without a checkpoint, so one that is back in force some day would be outdated.
+  #dropCheckpoint(key: Buffer): void {
+    void this.#store.changeAside([{ type: 'del', key }])
   }
 
   #decode(partition: number, content: Buffer): LeafSums | null {

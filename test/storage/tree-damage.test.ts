@@ -432,6 +432,18 @@ describe('checkpoints', () => {
   })
 })
 
+test('a checkpoint of another secret is not believed later either, when that secret is back', async () => {
+  const disk = await JournaledDatabase.open()
+  const world = await filledWorld(disk)
+  await world.keeper.close()
+  const otherHasher: typeof hasher = (...parts) => hasher(Buffer.of(1), ...parts)
+  const otherDisk = await disk.afterCrash(0)
+  const other = await openWorld(otherDisk, { hasher: otherHasher })
+  put(other.store, key(9), writeOf('meanwhile'))
+  await other.store.drained()
+  await assertExact(await openWorld(await otherDisk.afterCrash(0)))
+})
+
 test('all of it holds on LevelDB', async (t) => {
   const { database } = await temporaryLevel(t)
   const world = await openWorld(database, { partitions: 8 })
