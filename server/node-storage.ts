@@ -3,7 +3,7 @@ import type { ClusterKeys } from '../core/secrets.ts'
 import { partitionOf } from '../ring/token.ts'
 import { withRowCache } from '../storage/cached-database.ts'
 import { HashTrees } from '../storage/hash-trees.ts'
-import type { ObjectKey } from '../storage/keys.ts'
+import { type ObjectKey, partitionsIn, type RowRange } from '../storage/keys.ts'
 import { Store } from '../storage/store.ts'
 import { TreeKeeper } from '../storage/tree-keeper.ts'
 import type { Config } from './config/schema.ts'
@@ -28,6 +28,11 @@ export interface NodeStorage {
   onAsideDamage(callback: (row: Buffer, reason: string) => void): void
 }
 
+export type StoragePorts = Pick<
+  NodePorts,
+  'timers' | 'random' | 'database' | 'log' | 'config' | 'readDisk' | 'onFailure'
+>
+
 const pendingBytesMax = 32 * 1024 * 1024
 const identityRow = 'cluster-identity'
 
@@ -37,7 +42,7 @@ const identityRow = 'cluster-identity'
  * Errors: AnnealError where the data directory belongs to another node or cluster.
  */
 export async function openNodeStorage(
-  ports: NodePorts,
+  ports: StoragePorts,
   {
     metrics,
     keys,
@@ -60,6 +65,10 @@ export async function openNodeStorage(
   const watch: StoreWatch = {
     onWritten: (bytes) => disk?.noteWritten(bytes),
     onDamage: ({ token }) => early.damaged(partitionOf(token, partitions)),
+    // Nobody knows which rows were there, and leaves that are to be counted anyway do not miss them.
+    onUnreadable: (range) => {
+      for (const partition of partitionsIn(range, partitions)) early.damaged(partition)
+    },
     onAsideDamage: () => {},
     onFailure: (error) => {
       failure = error
@@ -95,13 +104,14 @@ export async function openNodeStorage(
 interface StoreWatch {
   readonly onWritten: (bytes: number) => void
   readonly onDamage: (key: ObjectKey) => void
+  readonly onUnreadable: (range: RowRange) => void
   /** Set once somebody is there who knows what the row was. */
   onAsideDamage: (row: Buffer, reason: string) => void
   readonly onFailure: (error: AnnealError) => void
 }
 
 function openStore(
-  ports: NodePorts,
+  ports: StoragePorts,
   {
     metrics,
     trees,
@@ -133,7 +143,10 @@ function openStore(
           'a stored row is damaged; it is taken from the other replicas'
         )
       },
-      onUnreadable: () => metrics.unreadableSlices.inc(),
+      onUnreadable: (range) => {
+        metrics.unreadableSlices.inc()
+        watch.onUnreadable(range)
+      },
       onAsideDamage: (row, reason) => watch.onAsideDamage(row, reason),
       onIncarnation: () => metrics.incarnations.inc(),
       onFailure: watch.onFailure

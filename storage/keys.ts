@@ -1,4 +1,4 @@
-import { asBuffer, ByteReader } from '../core/bytes.ts'
+import { asBuffer, ByteReader, compareBytes } from '../core/bytes.ts'
 import { DecodeError } from '../core/errors.ts'
 import { type Dot, incarnationLength } from './version-vector.ts'
 
@@ -109,6 +109,14 @@ export interface RowRange {
 /** All objects of a partition. `partitionCount` is a power of two. */
 export function partitionRange(partition: number, partitionCount: number): RowRange {
   return tokenRange(objectPrefix, partition, partition + 1, partitionCount)
+}
+
+/** The partitions of which objects may be in the range. */
+export function partitionsIn({ from, to }: RowRange, partitionCount: number): number[] {
+  return Array.from({ length: partitionCount }, (_, partition) => partition).filter((partition) => {
+    const own = partitionRange(partition, partitionCount)
+    return compareBytes(own.from, to) < 0 && compareBytes(from, own.to) < 0
+  })
 }
 
 /** The rows of the tombstone index for a partition. */

@@ -3,7 +3,7 @@ import type { Log, RandomSource, Timers } from '../core/ports.ts'
 import type { AsideChange } from './aside-rows.ts'
 import type { Database } from './database.ts'
 import type { BatchReport } from './group-commit.ts'
-import type { ObjectKey } from './keys.ts'
+import type { ObjectKey, RowRange } from './keys.ts'
 import type { Row } from './row-codec.ts'
 
 export interface StoreOptions {
@@ -22,8 +22,8 @@ export interface StoreEvents {
   onBatch(report: BatchReport): void
   /** A row whose bytes are not what was written. It counts as missing until another replica's copy heals it. */
   onDamage(key: ObjectKey, reason: string): void
-  /** Part of the database cannot be read; told once for each place where a slice came upon it. */
-  onUnreadable?(): void
+  /** Part of the database, somewhere in the range, cannot be read; told once for each place where a slice came upon it. */
+  onUnreadable?(range: RowRange): void
   /** A row that is no object is not what was written, and counts as none; told to whoever knows what it was. */
   onAsideDamage?(rowKey: Buffer, reason: string): void
   /** This node ended its incarnation while running. */

@@ -398,7 +398,8 @@ export class Store {
   }
 
   // The rows that nobody sees there any more may be what this node had minted. Known places are met again and again.
-  #noteUnreadable({ from, to }: RowRange, reason: string): void {
+  #noteUnreadable(range: RowRange, reason: string): void {
+    const { from, to } = range
     const place = from.toString('hex')
     if (this.#unreadable.has(place) || this.#unreadable.size >= unreadablePlacesMax) return
     this.#unreadable.add(place)
@@ -406,7 +407,7 @@ export class Store {
       { from: place, to: to.toString('hex'), reason },
       'part of the database cannot be read; what was there is taken from the other replicas'
     )
-    this.#options.events.onUnreadable?.()
+    this.#options.events.onUnreadable?.(range)
     this.noteLoss(`rows that cannot be read: ${reason}`)
   }
 }
