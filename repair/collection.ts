@@ -1,5 +1,5 @@
 import type { Clock } from '../core/ports.ts'
-import { parseTombstoneRowKey, tombstoneRange } from '../storage/keys.ts'
+import { parseTombstoneRowKey, rowAfter, tombstoneRange } from '../storage/keys.ts'
 import type { NewRow, Store } from '../storage/store.ts'
 import type { Version } from '../storage/version.ts'
 import type { Watermarks } from './watermarks.ts'
@@ -100,7 +100,11 @@ export class Collection {
     const slice = { from, to: range.to }
     // A scrub puts back what is missing in the index.
     const { rows, next } = await store.walkReadableAside(slice, Math.min(limit, rowsAtOnce))
-    for (const { key } of rows) this.#collectRow(key)
+    for (const { key } of rows) {
+      this.#collectRow(key)
+      // Where the next one cannot be changed for now, those that were counted are not met again.
+      this.#from = rowAfter(key)
+    }
     this.#from = next
     if (next === null) {
       this.#found.set(this.#partition, this.#current)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { AnnealError } from '../../core/errors.ts'
 import { inlineValueBytesMax } from '../../core/limits.ts'
 import { Collection } from '../../repair/collection.ts'
 import { makePair } from '../../repair/pair-proofs.ts'
@@ -256,6 +257,23 @@ describe('collection', () => {
     await collection.collectAll()
     assert.equal(replica.store.read(key), null)
     assert.notEqual(replica.store.minter.incarnation, incarnation, 'it may have minted there')
+  })
+
+  test('counts a row once, also where the disk is too slow for the one after it', async ({
+    mock
+  }) => {
+    const { replica, collection } = await open()
+    for (const name of ['one', 'two', 'three']) {
+      await replica.reception.receive(keyOf(name), await writtenElsewhere(null), null)
+    }
+    const mutate = mock.method(replica.store, 'mutate')
+    const overloaded = new AnnealError('overloaded', 'the disk is slower than the writes')
+    mutate.mock.mockImplementationOnce(() => {
+      throw overloaded
+    }, 1)
+    await assert.rejects(collection.collectSome(10), overloaded)
+    assert.equal(await collection.collectSome(10), true)
+    assert.deepEqual([collection.counts.held, collection.counts.notProven], [3, 3])
   })
 
   test('a row goes with its last version', async () => {
