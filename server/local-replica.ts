@@ -115,11 +115,12 @@ export class LocalReplica {
   takeBytes(
     key: ObjectKey,
     object: Uint8Array,
-    sender: string
+    sender: string,
+    isWanted: () => boolean
   ): ReceiveOutcome | Promise<ReceiveOutcome> {
     const arriving = decodeForeignObject(object)
     this.#noteArrival(arriving)
-    return this.#options.reception.take(key, arriving, sender, object)
+    return this.#options.reception.take(key, arriving, sender, object, isWanted)
   }
 
   #noteArrival(arriving: Versions): void {

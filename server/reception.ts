@@ -60,6 +60,9 @@ const undecided =
 const full =
   'a version in it has to be set aside and the quarantine is full: restore or drop what is there (anneal quarantine)'
 
+const unwanted = 'the exchange that brought it was ended'
+const always = () => true
+
 /** Takes in what arrives from elsewhere, unless it may be a ghost: see `judgeArrival`. */
 export class Reception {
   readonly #options: ReceptionOptions
@@ -94,18 +97,20 @@ export class Reception {
 
   /**
    * As `receive`, but it answers as soon as the object is judged and staged, at once where nothing is suspicious;
-   * `Store.sync` says when that is durable. For rows by the thousand.
+   * `Store.sync` says when that is durable. For rows by the thousand. What `isWanted` no longer wants when others have
+   * been asked about it is refused.
    */
   take(
     key: ObjectKey,
     arriving: Versions,
     sender: string,
-    bytes: Uint8Array
+    bytes: Uint8Array,
+    isWanted: () => boolean
   ): ReceiveOutcome | Promise<ReceiveOutcome> {
     const watermark = this.#watermarkOf(key)
     const { result, durable } = this.#merge(key, { versions: arriving, bytes }, watermark)
     if (result.kind !== 'take') {
-      return this.#consult(key, arriving, sender, result.suspects, watermark)
+      return this.#consult(key, arriving, sender, result.suspects, watermark, isWanted)
     }
     durable.catch(() => {})
     return taken
@@ -196,7 +201,8 @@ export class Reception {
     arriving: Versions,
     sender: string | null,
     doubtful: Versions,
-    askedAt: WatermarkVector
+    askedAt: WatermarkVector,
+    isWanted: () => boolean = always
   ): Promise<ReceiveOutcome> {
     const { consultation } = this.#options
     let suspects = doubtful
@@ -205,6 +211,7 @@ export class Reception {
       this.counters.consultations++
       const dots = suspects.map(({ dot }) => dot)
       const answers = await consultation.ask(key, dots, sender, watermark)
+      if (!isWanted()) return this.#refuse(unwanted)
       const isCurrent = watermark === this.#watermarkOf(key)
       watermark = this.#watermarkOf(key)
       // What somebody held when he answered may have been overwritten and proven gone since the watermark was another.

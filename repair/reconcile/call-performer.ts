@@ -191,7 +191,7 @@ export class CallPerformer {
     const { side, peer } = this.#options
     return this.#inTurns(partsOf(rows), (part) => {
       this.#checkRunning()
-      return side.receive(part, peer)
+      return side.receive(part, peer, () => !this.#stopped)
     })
   }
 

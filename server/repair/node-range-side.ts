@@ -31,8 +31,8 @@ import type { Reception } from '../reception.ts'
 export interface NodeRangeSideOptions {
   readonly store: Store
   readonly trees: HashTrees
-  readonly keeper: TreeKeeper
-  readonly local: LocalReplica
+  readonly keeper: Pick<TreeKeeper, 'isReady' | 'verify' | 'listAll'>
+  readonly local: Pick<LocalReplica, 'takeBytes'>
   readonly reception: Reception
   readonly facts: WatermarkFacts
   readonly isReplica: (partition: number) => boolean
@@ -112,12 +112,17 @@ export class NodeRangeSide implements RangeSide {
     return this.#options.modeOf(key)
   }
 
-  async receive(rows: readonly ShippedRow[], peer: string): Promise<readonly RowOutcome[]> {
+  async receive(
+    rows: readonly ShippedRow[],
+    peer: string,
+    isWanted: () => boolean
+  ): Promise<readonly RowOutcome[]> {
     const { store, writesRefused } = this.#options
     const refusal = writesRefused()
     if (refusal !== null) throw refusal
     if (store.pendingBytes > pendingBytesMax) await store.drained()
-    const outcomes = rows.map((row) => this.#take(row, peer))
+    if (!isWanted()) throw new AnnealError('not_ready', 'the exchange was ended')
+    const outcomes = rows.map((row) => this.#take(row, peer, isWanted))
     return outcomes.some((outcome) => outcome instanceof Promise)
       ? Promise.all(outcomes)
       : outcomes.flatMap((outcome) => (outcome instanceof Promise ? [] : [outcome]))
@@ -163,9 +168,13 @@ export class NodeRangeSide implements RangeSide {
     this.#options.facts.noteProof(note)
   }
 
-  #take({ key, object }: ShippedRow, peer: string): RowOutcome | Promise<RowOutcome> {
+  #take(
+    { key, object }: ShippedRow,
+    peer: string,
+    isWanted: () => boolean
+  ): RowOutcome | Promise<RowOutcome> {
     try {
-      return this.#options.local.takeBytes(key, object, peer)
+      return this.#options.local.takeBytes(key, object, peer, isWanted)
     } catch (thrown) {
       // One row that cannot be taken leaves the others as they are.
       if (thrown instanceof DecodeError) return { kind: 'refused', reason: thrown.message }

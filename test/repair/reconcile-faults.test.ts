@@ -213,6 +213,21 @@ test('a session that is cancelled does not take in the rest of what had just arr
   assert.equal(calls, 1)
 })
 
+test('a session that is cancelled while rows are taken in says that they are not wanted any more', async () => {
+  const { ours, pair } = diverged(300)
+  const running = pair.start({ partitions })
+  const wanted: boolean[] = []
+  const { receive } = ours
+  ours.receive = async (rows, peer, isWanted) => {
+    wanted.push(isWanted())
+    running.cancel('the operator said so')
+    wanted.push(isWanted())
+    return receive.call(ours, rows, peer, isWanted)
+  }
+  await pair.time.until(running.ended)
+  assert.deepEqual(wanted, [true, false])
+})
+
 test('a partition that changed while it was repaired is compared again before it is called equal', async () => {
   const { ours, theirs, pair } = diverged(300)
   let changes = 0

@@ -204,7 +204,11 @@ export class MemorySide implements RangeSide {
     return this.mode
   }
 
-  async receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
+  async receive(
+    rows: readonly ShippedRow[],
+    _peer: string,
+    _isWanted: () => boolean
+  ): Promise<readonly RowOutcome[]> {
     this.onCall('receive')
     return rows.map((row): RowOutcome => {
       const judged = this.judge(row)

@@ -39,7 +39,7 @@ export const repairMutants: readonly Mutant[] = [
         file: 'server/arrival-service.ts',
         find: 'await local.receiveBytes(keyOf(bucket, key), object, sender)',
         replace: `await (synced
-      ? local.takeBytes(keyOf(bucket, key), object, sender)
+      ? local.takeBytes(keyOf(bucket, key), object, sender, () => true)
       : local.receiveBytes(keyOf(bucket, key), object, sender))`
       },
       {
