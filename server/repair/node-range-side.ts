@@ -122,7 +122,14 @@ export class NodeRangeSide implements RangeSide {
     if (refusal !== null) throw refusal
     if (store.pendingBytes > pendingBytesMax) await store.drained()
     if (!isWanted()) throw new AnnealError('not_ready', 'the exchange was ended')
-    const outcomes = rows.map((row) => this.#take(row, peer, isWanted))
+    const outcomes: (RowOutcome | Promise<RowOutcome>)[] = []
+    try {
+      for (const row of rows) outcomes.push(this.#take(row, peer, isWanted))
+    } catch (thrown) {
+      // Rows about which others are being asked are still under way, and may fail as well.
+      await Promise.allSettled(outcomes)
+      throw thrown
+    }
     return outcomes.some((outcome) => outcome instanceof Promise)
       ? Promise.all(outcomes)
       : outcomes.flatMap((outcome) => (outcome instanceof Promise ? [] : [outcome]))

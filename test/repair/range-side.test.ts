@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { AnnealError } from '../../core/errors.ts'
 import { ended } from '../../repair/report-table.ts'
 import { WatermarkFacts } from '../../repair/watermark-facts.ts'
 import { LocalReplica } from '../../server/local-replica.ts'
@@ -89,4 +90,30 @@ describe('rows of an exchange that was ended meanwhile', () => {
     const [outcome] = await side.receive([row], 'n2', () => true)
     assert.equal(outcome?.kind, 'taken', 'the same is taken where it is wanted')
   })
+})
+
+test('a row that cannot be taken leaves no other behind that fails unheard', async () => {
+  const { row } = await rowFrom('broken')
+  const broken = new AnnealError('internal', 'a dot stands for two different payloads')
+  const asked = Promise.withResolvers<never>()
+  let rows = 0
+  const takeBytes = () => {
+    if (rows++ === 0) return asked.promise
+    throw broken
+  }
+  const { side } = await openSide({ local: { takeBytes } })
+  const unheard: unknown[] = []
+  const note = (reason: unknown) => unheard.push(reason)
+  process.on('unhandledRejection', note)
+  try {
+    const received = side.receive([row, row], 'n2', () => true)
+    setImmediate(() => asked.reject(broken))
+    await assert.rejects(received, broken)
+    // Rejections that nobody has handled are told of once the microtasks of a turn have run.
+    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+  assert.deepEqual(unheard, [])
 })
