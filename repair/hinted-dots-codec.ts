@@ -60,7 +60,9 @@ function decodeCounters(reader: ByteReader): ReadonlyMap<Incarnation, number> {
   for (let i = 0; i < size; i++) {
     const incarnation = reader.latin1(incarnationLength)
     if (counters.has(incarnation)) throw new DecodeError('hints that name an incarnation twice')
-    counters.set(incarnation, reader.varint())
+    const counter = reader.varint()
+    if (counter === 0) throw new DecodeError('a hint of a dot that nobody mints')
+    counters.set(incarnation, counter)
   }
   return counters
 }

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '../../core/bytes.ts'
 import { DecodeError } from '../../core/errors.ts'
-import { treeFanOut } from '../../core/limits.ts'
+import { leavesPerPartition, treeFanOut } from '../../core/limits.ts'
 import { partitionsMax } from '../../ring/token.ts'
 import { checkPlainLength, leavesMax, Room, rowsMax, setAsideMax } from './message-limits.ts'
 import {
@@ -246,7 +246,7 @@ function readLeaves(reader: ByteReader, ref: PartitionRef, width: number, room: 
   for (let left = count; left > 0; left--) {
     const leaf = next + reader.varint()
     next = leaf + 1
-    if (leaf >= partitionsMax) throw new DecodeError(`leaf ${leaf}`)
+    checkLeaf(leaf)
     leaves.push({ leaf, entries: reader.bytes(readCount(reader, width) * width) })
   }
   return { ...ref, leaves }
@@ -265,17 +265,24 @@ function readWants(
   for (let left = count; left > 0; left--) {
     const coded = reader.varint()
     leaf += Math.floor(coded / 2)
-    if (leaf >= partitionsMax) throw new DecodeError(`leaf ${leaf}`)
+    checkLeaf(leaf)
     const digestStart = reader.bytes(wantDigestBytes).readUIntBE(0, wantDigestBytes)
     wants.push({ leaf, digestStart, dots: coded % 2 === 0 ? null : actors.dots() })
   }
   return { ...ref, wants }
 }
 
+function checkLeaf(leaf: number): void {
+  if (leaf >= leavesPerPartition) throw new DecodeError(`leaf ${leaf}`)
+}
+
 function readPull(reader: ByteReader) {
   const ref = readRef(reader)
   const leafFrom = reader.varint()
   const leafTo = reader.varint()
+  if (leafFrom > leafTo || leafTo > leavesPerPartition) {
+    throw new DecodeError(`leaves from ${leafFrom} to ${leafTo}`)
+  }
   const bytesMax = reader.varint()
   const from = reader.lengthPrefixed()
   return { ...ref, leafFrom, leafTo, bytesMax, from: from.length === 0 ? null : from }

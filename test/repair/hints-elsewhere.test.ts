@@ -166,5 +166,7 @@ describe('what peers say of their hints', () => {
     const twice = Buffer.concat([Buffer.of(1, 3, 2), Buffer.from('incarn.1\u0001incarn.1\u0002')])
     assert.throws(() => decodeHintedDots(twice), DecodeError)
     assert.throws(() => decodeHintedDots(Buffer.of(1, 255, 255, 127, 0)), DecodeError)
+    const unminted = encodeHintedDots(hints(3, 0))
+    assert.throws(() => decodeHintedDots(unminted), DecodeError, 'below it would be -1')
   })
 })

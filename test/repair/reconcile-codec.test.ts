@@ -45,6 +45,34 @@ test('a message that is cut short is refused', () => {
   )
 })
 
+describe('leaves that no partition has are refused', () => {
+  const none = { facts: [], wanted: [] }
+  const ref = { partition: 5, snapshot: 1, peerSnapshot: 2 }
+  const pull = (leafFrom: number, leafTo: number): Question => {
+    return { kind: 'pull', part: { ...ref, leafFrom, leafTo, from: null, bytesMax: 1 } }
+  }
+  const list = (leaf: number): Question => {
+    const entries = Buffer.alloc(6)
+    return { kind: 'leaves', width: 6, parts: [{ ...ref, leaves: [{ leaf, entries }] }] }
+  }
+  const want = (leaf: number): Question => {
+    const parts = [{ ...ref, wants: [{ leaf, digestStart: 1, dots: null }] }]
+    return { kind: 'exchange', wantsRoots: false, rows: [], parts }
+  }
+  for (const [what, last, beyond] of [
+    ['that are listed', list(1023), [list(1024)]],
+    ['of rows that are wanted', want(1023), [want(1024)]],
+    ['of rows that are streamed', pull(1023, 1024), [pull(0, 1025), pull(1024, 1025), pull(5, 4)]]
+  ] as const) {
+    test(what, () => {
+      assert.deepEqual(decodeQuestion(encodeQuestion(last, none)).question.kind, last.kind)
+      for (const question of beyond) {
+        assert.throws(() => decodeQuestion(encodeQuestion(question, none)), DecodeError)
+      }
+    })
+  }
+})
+
 describe('a message that holds more than any node sends is refused before memory is taken', () => {
   const many = 200_000
   /** Zeros say as much as possible in few bytes. */

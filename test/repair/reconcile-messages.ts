@@ -120,16 +120,18 @@ const bodies: fc.Arbitrary<Question> = fc.oneof(
   fc.record(
     {
       kind: kind('pull'),
-      part: fc.record(
-        {
-          ...ref,
-          leafFrom: counts,
-          leafTo: counts,
-          bytesMax: counts,
-          from: fc.option(bytesOf(9))
-        },
-        plain
-      )
+      part: fc
+        .record(
+          {
+            ...ref,
+            leafFrom: fc.nat({ max: 512 }),
+            leaves: fc.nat({ max: 512 }),
+            bytesMax: counts,
+            from: fc.option(bytesOf(9))
+          },
+          plain
+        )
+        .map(({ leaves, ...part }) => ({ ...part, leafTo: part.leafFrom + leaves }))
     },
     plain
   ),
