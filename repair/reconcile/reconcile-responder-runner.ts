@@ -88,7 +88,7 @@ export class ReconcileResponder {
     }
     session.memory.begin(request.number, respond)
     const script = session.session.answer(asked.question, asked)
-    this.#run(session, peer, request.number, script)
+    this.#run(session, peer, { number: request.number, isBye: kind === 'bye' }, script)
   }
 
   /** Ends everything: this node is stopping, or goes by another ring now. */
@@ -145,7 +145,7 @@ export class ReconcileResponder {
   #run(
     session: PeerSession,
     peer: string,
-    number: number,
+    { number, isBye }: { readonly number: number; readonly isBye: boolean },
     script: Script<{ reply: Reply } & Envelope>
   ): void {
     const machine = new ScriptMachine(script)
@@ -166,7 +166,9 @@ export class ReconcileResponder {
         for (const respond of session.memory.fail(number)) respond(failure)
       }
       const { isOver, proven } = session.session
-      if (isOver && proven.length > 0) this.#report(peer, session)
+      // A bye that comes again finds no session, which tells the peer as much.
+      if (isBye) this.#end(peer, session, true)
+      else if (isOver && proven.length > 0) this.#report(peer, session)
     })
   }
 

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ReconcileRequest } from '../../proto/frames.ts'
+
+
 import { PartitionLocks } from '../../repair/reconcile/partition-locks.ts'
 import { decodeQuestion } from '../../repair/reconcile/question-codec.ts'
 import { encodeReply } from '../../repair/reconcile/reply-codec.ts'
 import { ResponderSession } from '../../repair/reconcile/responder-session.ts'
+
+
+import { decodeQuestion } from '../../repair/reconcile/question-codec.ts'
+
+
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { type Fate, Pair } from './reconcile-pair.ts'
 import { keyOf, MemorySide, tableName, version } from './reconcile-side.ts'
@@ -56,6 +63,24 @@ describe('messages that are lost, repeated and late', () => {
     assert.equal(ours.received, counters.rowsReceived)
     assert.equal(counters.restarts, 0)
   })
+
+  for (const lost of [false, true]) {
+    test(`a session that proved nothing is over with its bye (whose answer is lost: ${lost})`, async () => {
+      const { pair } = diverged(10)
+      let byes = 0
+      pair.onRequest = ({ number, payload }) => {
+        if (number > 0 && decodeQuestion(payload).question.kind === 'bye') byes++
+      }
+      pair.fate = (direction) => (lost && byes === 1 && direction === 'answer' ? 'lost' : 'arrives')
+      const { end } = await pair.run({ partitions, dryRun: true })
+      assert.equal(end, 'done')
+      assert.equal(byes, lost ? 2 : 1)
+      assert.equal(pair.responder.sessions, 0)
+      assert.equal(pair.theirLocks.held, 0)
+      assert.equal(pair.reports.length, 1)
+      assert.equal((await pair.run({ partitions })).end, 'done')
+    })
+  }
 
   test('no answer at all fails the session after three attempts, and nothing stays locked', async () => {
     const { pair } = diverged(10)
