@@ -53,7 +53,15 @@ export interface RequestOptions {
   readonly context?: string | undefined
 }
 
-export interface PutRequest extends RequestOptions {
+export interface WriteRequest extends RequestOptions {
+  /**
+   * Shown what a read quorum holds before the write, throws where the write is not to be made. Best effort: between
+   * this look and the write, others may write. Both together have the time of one request.
+   */
+  readonly precondition?: ((view: KeyView) => void) | undefined
+}
+
+export interface PutRequest extends WriteRequest {
   readonly value: Uint8Array
   readonly contentType: string
   readonly meta: Meta
@@ -102,16 +110,8 @@ export class DataService {
 
   /** Errors: `bad_key`, `bad_context`, and those of the read coordinator. */
   async get(bucket: string, key: string, request: RequestOptions): Promise<KeyView> {
-    const { reads, defaults, keys } = this.#options
     const objectKey = this.#checkedKey(bucket, key)
-    const seen = this.#openContext(objectKey, request)
-    const result = await reads.read(objectKey, {
-      r: this.readQuorum(bucket, request),
-      timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
-      sloppy: request.sloppy ?? defaults.sloppy,
-      atLeast: seen
-    })
-    return viewOf(keys, objectKey, result.versions, this.#options.clock.now(), result)
+    return this.#read(bucket, objectKey, request, this.#openContext(objectKey, request))
   }
 
   /** Errors: `bad_key`, `bad_context`, `bad_parameter`, `value_too_large`, and those of the write coordinator. */
@@ -143,7 +143,7 @@ export class DataService {
   }
 
   /** Without a context everything that the coordinator knows is deleted. Errors: as `put`. */
-  async delete(bucket: string, key: string, request: RequestOptions): Promise<WriteReceipt> {
+  async delete(bucket: string, key: string, request: WriteRequest): Promise<WriteReceipt> {
     const objectKey = this.#checkedKey(bucket, key)
     const seen = this.#openContext(objectKey, request)
     const write: Write = {
@@ -181,17 +181,54 @@ export class DataService {
     return bytes
   }
 
+  async #read(
+    bucket: string,
+    key: ObjectKey,
+    request: RequestOptions,
+    atLeast: CausalContext | null
+  ): Promise<KeyView> {
+    const { reads, defaults, keys, clock } = this.#options
+    const result = await reads.read(key, {
+      r: this.readQuorum(bucket, request),
+      timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      sloppy: request.sloppy ?? defaults.sloppy,
+      atLeast
+    })
+    return viewOf(keys, key, result.versions, clock.now(), result)
+  }
+
+  /** Whether the write may be made: throws, or answers with the time that is left for it. */
+  async #checked(
+    bucket: string,
+    key: ObjectKey,
+    request: WriteRequest,
+    precondition: (view: KeyView) => void
+  ): Promise<number> {
+    const { clock, defaults } = this.#options
+    const timeoutMs = request.timeoutMs ?? defaults.timeoutMs
+    const startedMs = clock.monotonic()
+    precondition(await this.#read(bucket, key, request, null))
+    const leftMs = timeoutMs - (clock.monotonic() - startedMs)
+    if (leftMs > 0) return Math.ceil(leftMs)
+    throw new AnnealError(
+      'timeout',
+      `the ${timeoutMs} ms were over when the conditions had been checked: nothing was written`
+    )
+  }
+
   async #write(
     bucket: string,
     key: ObjectKey,
     write: Write,
-    request: RequestOptions,
+    request: WriteRequest,
     returnObject: boolean
   ): Promise<WriteReceipt> {
     const { writes, cluster, defaults, keys, clock } = this.#options
+    const { precondition, timeoutMs = defaults.timeoutMs } = request
+    const isFree = precondition === undefined
     const result = await writes.write(key, write, {
       w: request.w ?? cluster.propertiesOf(bucket).w ?? defaults.w,
-      timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      timeoutMs: isFree ? timeoutMs : await this.#checked(bucket, key, request, precondition),
       sloppy: request.sloppy ?? defaults.sloppy,
       returnObject
     })

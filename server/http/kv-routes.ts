@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
 import { metaBytesMax, metaEntriesMax } from '../../core/limits.ts'
 import type { Meta } from '../../storage/version.ts'
-import type { KeyView, RequestOptions, WriteReceipt } from '../data-service.ts'
+import type { KeyView, WriteReceipt } from '../data-service.ts'
 import { type Cursor, decodeCursor, encodeCursor } from '../key-walk.ts'
 import type { Node } from '../node.ts'
 import { prefers } from './accept.ts'
@@ -70,10 +70,9 @@ export function registerKvRoutes(app: FastifyInstance, routes: DataRoutes): void
     admission.enter()
     try {
       const { bucket, key } = request.params
-      const options = optionsOf(request, request.query)
-      if (hasPreconditions(request)) await checkPreconditions(node, request, bucket, key, options)
       const receipt = await node.data.put(bucket, key, {
-        ...options,
+        ...optionsOf(request, request.query),
+        precondition: preconditionOf(request),
         value: Buffer.isBuffer(request.body) ? request.body : emptyValue,
         contentType: contentTypeOf(request) ?? defaultContentType,
         meta: metaOf(request),
@@ -97,9 +96,10 @@ export function registerKvRoutes(app: FastifyInstance, routes: DataRoutes): void
   kv.delete('/kv/:bucket/:key', { schema: deleteSchema }, (request, reply) =>
     admission.admit(async () => {
       const { bucket, key } = request.params
-      const options = optionsOf(request, request.query)
-      if (hasPreconditions(request)) await checkPreconditions(node, request, bucket, key, options)
-      const receipt = await node.data.delete(bucket, key, options)
+      const receipt = await node.data.delete(bucket, key, {
+        ...optionsOf(request, request.query),
+        precondition: preconditionOf(request)
+      })
       return answerWrite(request, reply, receipt, routes)
     })
   )
@@ -141,27 +141,18 @@ function metaOf(request: FastifyRequest): Meta {
   return meta.length > 1 ? meta.sort(([a], [b]) => (a < b ? -1 : 1)) : meta
 }
 
-function hasPreconditions({ headers }: FastifyRequest): boolean {
-  return headers['if-match'] !== undefined || headers['if-none-match'] !== undefined
-}
-
-/** Best effort: between this look and the write, others may write. */
-async function checkPreconditions(
-  node: Node,
-  request: FastifyRequest,
-  bucket: string,
-  key: string,
-  options: RequestOptions
-): Promise<void> {
-  const ifMatch = request.headers['if-match']
-  const ifNoneMatch = request.headers['if-none-match']
-  const { r, timeoutMs, sloppy } = options
-  const view = await node.data.get(bucket, key, { r, timeoutMs, sloppy })
-  if (ifMatch !== undefined && !isMatch(ifMatch, view)) {
-    throw new AnnealError('precondition_failed', `If-Match does not hold: ${stateOf(view)}`)
-  }
-  if (ifNoneMatch !== undefined && isMatch(ifNoneMatch, view)) {
-    throw new AnnealError('precondition_failed', `If-None-Match does not hold: ${stateOf(view)}`)
+/** What `If-Match` and `If-None-Match` ask for; nothing where neither is there. */
+function preconditionOf({ headers }: FastifyRequest): ((view: KeyView) => void) | undefined {
+  const ifMatch = headers['if-match']
+  const ifNoneMatch = headers['if-none-match']
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
+  return (view) => {
+    if (ifMatch !== undefined && !isMatch(ifMatch, view)) {
+      throw new AnnealError('precondition_failed', `If-Match does not hold: ${stateOf(view)}`)
+    }
+    if (ifNoneMatch !== undefined && isMatch(ifNoneMatch, view)) {
+      throw new AnnealError('precondition_failed', `If-None-Match does not hold: ${stateOf(view)}`)
+    }
   }
 }
 

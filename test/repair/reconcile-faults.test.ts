@@ -2,16 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ReconcileRequest } from '../../proto/frames.ts'
 
-
 import { PartitionLocks } from '../../repair/reconcile/partition-locks.ts'
 import { decodeQuestion } from '../../repair/reconcile/question-codec.ts'
 import { encodeReply } from '../../repair/reconcile/reply-codec.ts'
 import { ResponderSession } from '../../repair/reconcile/responder-session.ts'
-
-
-import { decodeQuestion } from '../../repair/reconcile/question-codec.ts'
-
-
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { type Fate, Pair } from './reconcile-pair.ts'
 import { keyOf, MemorySide, tableName, version } from './reconcile-side.ts'
