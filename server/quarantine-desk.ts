@@ -1,4 +1,3 @@
-import { toHex } from '../core/bytes.ts'
 import { AnnealError } from '../core/errors.ts'
 import type { Clock } from '../core/ports.ts'
 import type { QuorumSpec } from '../ring/cluster-document.ts'
@@ -6,6 +5,7 @@ import type { Write } from '../storage/coordinate.ts'
 import type { Quarantined, QuarantineStore } from '../storage/quarantine-store.ts'
 import { emptyVector } from '../storage/version-vector.ts'
 import type { WriteCoordinator } from './coordinator/write-coordinator.ts'
+import { etagOf } from './data-service.ts'
 
 export interface QuarantineDeskOptions {
   readonly nodeId: string
@@ -104,7 +104,7 @@ function describe(
     from,
     since: new Date(sinceMs).toISOString(),
     reason,
-    etag: toHex(version.contentHash),
+    etag: etagOf(version),
     tombstone: version.tombstone,
     bytes: version.size,
     lastModified: new Date(version.timeMs).toISOString()

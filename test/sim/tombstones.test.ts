@@ -175,6 +175,11 @@ describe('tombstones in a simulated cluster', () => {
     const [, , third] = cluster.nodes
     const before = third?.disk.copy()
     assert.ok(third && before)
+    const etags = new Map<string, string>()
+    for (const key of keys) {
+      const { etag } = await cluster.settle(cluster.nodeAt(0).data.get('bucket', key, {}))
+      etags.set(key, etag)
+    }
     await deleteAll(cluster)
     assert.equal(await cluster.time.runUntil(() => allCollected(cluster), patienceMs), true)
     await cluster.settle(third.stop())
@@ -185,6 +190,7 @@ describe('tombstones in a simulated cluster', () => {
     assert.deepEqual(await statesOf(cluster), ['none'])
     const aside = await cluster.settle(cluster.nodeAt(2).quarantine.list(100))
     assert.deepEqual(aside.map(({ key }) => key).sort(), keys)
+    for (const { key, etag } of aside) assert.equal(etag, etags.get(key), 'as it was read')
     assert.equal(cluster.nodeAt(2).arriving.watermarks.partitionsBehind, 0)
 
     const [one] = aside
