@@ -1,5 +1,6 @@
 import { AnnealError } from '../../core/errors.ts'
 import { smallMessageBytesMax } from '../../core/limits.ts'
+import type { TimerHandle } from '../../core/ports.ts'
 import type { ReplicateRequest, Request } from '../../proto/frames.ts'
 import { noBytes } from '../../proto/wire-format.ts'
 import { partitionOf } from '../../ring/token.ts'
@@ -59,6 +60,8 @@ export class WriteOperation {
   #ownCopy: Promise<void> = Promise.resolve()
   /** What still has to tell where the write lies; until then this node vouches for nothing from it on. */
   #pending = 0
+  /** Peers are asked with a deadline of their own; the disk of this node has none, nor has what waits for it. */
+  #deadline: TimerHandle | null = null
 
   constructor(
     context: CoordinatorContext,
@@ -85,6 +88,8 @@ export class WriteOperation {
       this.#reject(AnnealError.from(thrown))
       return
     }
+    const timeOut = () => this.#carryOut(this.#tally.timeOut())
+    this.#deadline = this.#context.timers.set(timeOut, this.#options.timeoutMs)
     for (const replica of this.#replicas) {
       if (replica === this.#context.selfId) continue
       if (this.#plan?.down.includes(replica)) this.#sendElsewhere(replica, this.#plan)
@@ -294,8 +299,10 @@ export class WriteOperation {
   }
 
   #carryOut(decision: WriteDecision): void {
+    if (decision.kind === 'wait') return
+    if (this.#deadline !== null) this.#context.timers.clear(this.#deadline)
     if (decision.kind === 'done') this.#done()
-    else if (decision.kind === 'fail') this.#fail(decision.timedOut)
+    else this.#fail(decision.timedOut)
   }
 
   #done(): void {

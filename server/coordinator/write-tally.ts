@@ -85,6 +85,13 @@ export class WriteTally {
     return this.#decide()
   }
 
+  /** Nobody waits any longer for those that have not answered: what became of the write is not known. */
+  timeOut(): WriteDecision {
+    if (this.#decided) return wait
+    this.#decided = true
+    return { kind: 'fail', timedOut: true }
+  }
+
   #decide(): WriteDecision {
     if (this.#decided) return wait
     if (canBeMet(this.#quorum, (id) => this.#isAcknowledged(id))) {
