@@ -95,11 +95,12 @@ export class WriteTally {
   #decide(): WriteDecision {
     if (this.#decided) return wait
     if (canBeMet(this.#quorum, (id) => this.#isAcknowledged(id))) {
-      if (!this.#isFounded()) return wait
-      this.#decided = true
-      return { kind: 'done' }
-    }
-    if (canBeMet(this.#quorum, (id) => this.#answers.get(id)?.kind !== 'failed')) return wait
+      if (this.#isFounded()) {
+        this.#decided = true
+        return { kind: 'done' }
+      }
+      if (this.#isAnyOutstanding()) return wait
+    } else if (canBeMet(this.#quorum, (id) => this.#answers.get(id)?.kind !== 'failed')) return wait
     this.#decided = true
     return { kind: 'fail', timedOut: this.#someUnknown() }
   }
@@ -111,6 +112,11 @@ export class WriteTally {
   #isFounded(): boolean {
     if (this.#standIns.length === 0 || this.#isKept) return true
     return this.#replicas.some((id) => this.#answers.get(id)?.kind === 'acknowledged')
+  }
+
+  // Nearly always the coordinator's own copy will come, unless by a ring that changed meanwhile it is no replica any more.
+  #isAnyOutstanding(): boolean {
+    return this.#replicas.some((id) => !this.#answers.has(id) && !this.#hasStandIn(id))
   }
 
   #isAcknowledged(replica: string): boolean {

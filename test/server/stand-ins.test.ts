@@ -81,6 +81,18 @@ describe('a write with stand-ins', () => {
     assert.equal(standsOnCoordinator.kept().kind, 'done')
   })
 
+  it('fails where only hints of others are left, and no replica that could still answer', () => {
+    const tally = new WriteTally(replicas, quorumOf(2))
+    assert.equal(tally.add('a', { kind: 'acknowledged' }).kind, 'wait')
+    const now = ['b', 'c', 'd']
+    tally.changeReplicas(now, [{ replicas: now, needed: 2 }])
+    assert.equal(tally.addStandIn('b', 'x').kind, 'wait')
+    assert.equal(tally.addStandIn('c', 'y').kind, 'wait')
+    const last = tally.add('d', { kind: 'failed', unknown: false })
+    assert.deepEqual(last, { kind: 'fail', timedOut: false })
+    assert.ok(tally.decided)
+  })
+
   it('counts a stand-in that became a replica meanwhile as that one only', () => {
     const tally = new WriteTally(replicas, quorumOf(2))
     tally.addStandIn('b', 'd')
