@@ -30,7 +30,7 @@ export interface NodeStorage {
 
 export type StoragePorts = Pick<
   NodePorts,
-  'timers' | 'random' | 'database' | 'log' | 'config' | 'readDisk' | 'onFailure'
+  'clock' | 'timers' | 'random' | 'database' | 'log' | 'config' | 'readDisk' | 'onFailure'
 >
 
 const pendingBytesMax = 32 * 1024 * 1024

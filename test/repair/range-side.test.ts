@@ -29,6 +29,7 @@ async function openSide(more: Partial<NodeRangeSideOptions> = {}) {
       store,
       clock: time,
       siblingsMax: 10,
+      objectBytesMax: 1000,
       reception,
       modeOf,
       beforeWrite: () => {}

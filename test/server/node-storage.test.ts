@@ -28,6 +28,7 @@ test('what cannot be read of a partition is damage of it, also where its leaves 
   })
   const { store, keeper } = await openNodeStorage(
     {
+      clock: { now: () => 0, monotonic: () => 0 },
       timers: {
         set: (callback) => ({ timer: setImmediate(callback) }),
         clear() {},
