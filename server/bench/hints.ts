@@ -2,35 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AnnealClient } from '../../client/client.ts'
 import { differingPartitions, readTrees } from '../cli/read-trees.ts'
 import { prepareBucket } from './bucket.ts'
-import { type Cluster, type Durability, startCluster } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import { type Foreground, watchForeground } from './foreground.ts'
-import { type GeneratorPlan, GeneratorPool } from './generator.ts'
+import type { GeneratorPlan, GeneratorPool } from './generator.ts'
 import { type HintsReport, summarizeHints } from './hints-report.ts'
 import { targetOf, type Watcher } from './load.ts'
+import { type OwnClusterOptions, onOwnCluster } from './own-cluster.ts'
 import { untilUp } from './repair-divergence.ts'
 import { proveEqual } from './repair-proof.ts'
 import { addErrors, describeErrors } from './report.ts'
 import { keyName } from './request-writer.ts'
 
-export interface HintsBenchOptions {
-  readonly durability: Durability
+export interface HintsBenchOptions extends Omit<OwnClusterOptions, 'environment'> {
   /** Keys that are written while a node is down, each of which becomes a hint. */
   readonly hints: number
   readonly valueBytes: number
   readonly connections: number
-  readonly threads: number
   /** Writes a second of the users. */
   readonly loadRate: number
   /** How long they are watched at a time. */
   readonly phaseSeconds: number
   readonly seed: number
-  /** A directory on the disk that is to be measured. */
-  readonly directory: string
-  /** The file that is run as `node PROGRAM start …`. */
-  readonly program: string
 }
 
-const nodes = 3
 /** The node that goes away and comes back. */
 const lostNode = 2
 const bucket = 'bench-hints'
@@ -57,20 +51,9 @@ export async function runHintsBenchmark(
   options: HintsBenchOptions,
   watcher: Watcher
 ): Promise<HintsReport> {
-  const { program, directory, durability, threads } = options
-  const { signal } = watcher
-  const generator = new GeneratorPool(threads)
-  try {
-    watcher.progress(`starting ${nodes} nodes with durability ${durability}`)
-    const cluster = await startCluster({ program, nodes, durability, directory, signal })
-    try {
-      return await new HintsBench(options, watcher, generator, cluster).run()
-    } finally {
-      await cluster.stop()
-    }
-  } finally {
-    await generator.stop()
-  }
+  return onOwnCluster(options, watcher, (cluster, generator) =>
+    new HintsBench(options, watcher, generator, cluster).run()
+  )
 }
 
 interface Backlog {

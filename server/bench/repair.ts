@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AnnealClient } from '../../client/client.ts'
 import { differingPartitions, readTrees } from '../cli/read-trees.ts'
 import { prepareBucket } from './bucket.ts'
-import { type Cluster, type Durability, startCluster } from './cluster.ts'
-import { type GeneratorPlan, GeneratorPool } from './generator.ts'
+import type { Cluster } from './cluster.ts'
+import type { GeneratorPlan, GeneratorPool } from './generator.ts'
 import { targetOf, type Watcher } from './load.ts'
+import { type OwnClusterOptions, onOwnCluster } from './own-cluster.ts'
 import type { KeySelection } from './random-keys.ts'
 import { makeStale, untilUp } from './repair-divergence.ts'
 import {
@@ -19,23 +20,17 @@ import type { RepairScenario } from './repair-scenario.ts'
 import { describeErrors } from './report.ts'
 import { keyName } from './request-writer.ts'
 
-export interface RepairBenchOptions {
+export interface RepairBenchOptions extends Omit<OwnClusterOptions, 'environment'> {
   readonly scenarios: readonly RepairScenario[]
-  readonly durability: Durability
   readonly runs: number
   readonly keys: number
   readonly valueBytes: number
   readonly connections: number
-  readonly threads: number
   /** Writes a second of the scenarios with load. */
   readonly loadRate: number
   /** How long the load runs before the repair begins. */
   readonly loadSeconds: number
   readonly seed: number
-  /** A directory on the disk that is to be measured. */
-  readonly directory: string
-  /** The file that is run as `node PROGRAM start …`. */
-  readonly program: string
 }
 
 /** Nothing but the repairs that are measured may bring the replicas together. */
@@ -44,7 +39,6 @@ const environment = {
   ANNEAL_READ_REPAIR__MODE: 'off',
   ANNEAL_REPAIR__ENABLED: 'false'
 }
-const nodes = 3
 /** The node that becomes stale, and that is asked to repair. */
 const staleNode = 2
 /** Keys of their own, so that the load does not heal what the repair is to heal. */
@@ -67,28 +61,9 @@ export async function runRepairBenchmark(
   options: RepairBenchOptions,
   watcher: Watcher
 ): Promise<RepairReport> {
-  const { program, directory, durability, threads } = options
-  const { signal } = watcher
-  const generator = new GeneratorPool(threads)
-  try {
-    watcher.progress(`starting ${nodes} nodes with durability ${durability}`)
-    const cluster = await startCluster({
-      program,
-      nodes,
-      durability,
-      directory,
-      environment,
-      signal
-    })
-    try {
-      const bench = new RepairBench(options, watcher, generator, cluster)
-      return await bench.run()
-    } finally {
-      await cluster.stop()
-    }
-  } finally {
-    await generator.stop()
-  }
+  return onOwnCluster({ ...options, environment }, watcher, (cluster, generator) =>
+    new RepairBench(options, watcher, generator, cluster).run()
+  )
 }
 
 /** A benchmark under way, over its own cluster. */
