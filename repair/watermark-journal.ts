@@ -53,18 +53,13 @@ export async function openWatermarks(options: WatermarkJournalOptions): Promise<
 
 function listChanges(watermarks: Watermarks, change: WatermarkChange): ListChange[] {
   if (change.kind === 'table') return []
-  if (change.kind === 'watermarks') {
+  if (change.kind === 'watermarks' || change.kind === 'doubts') {
+    const isDoubt = change.kind === 'doubts'
     const encoded = remembering(encodeWatermark)
-    return change.partitions.map((partition) => ({
-      list: watermarkList,
-      partition,
-      content: encoded(watermarks.vector(partition))
-    }))
-  }
-  if (change.kind === 'doubts') {
     return change.partitions.map((partition) => {
-      const doubt = watermarks.doubt(partition)
-      return { list: doubtList, partition, content: doubt === null ? null : encodeWatermark(doubt) }
+      const vector = isDoubt ? watermarks.doubt(partition) : watermarks.vector(partition)
+      const list = isDoubt ? doubtList : watermarkList
+      return { list, partition, content: vector === null ? null : encoded(vector) }
     })
   }
   const { pair, kind } = change
