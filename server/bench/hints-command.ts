@@ -1,16 +1,10 @@
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { valueBytesCeiling } from '../../core/limits.ts'
-import { CliExit, exitCodes } from '../cli/exit.ts'
 import { addExamples, wholeNumber } from '../cli/options.ts'
-import { packageRoot } from '../cli/package-root.ts'
-import { json } from '../cli/terminal.ts'
 import type { Durability } from './cluster.ts'
 import { runHintsBenchmark } from './hints.ts'
-import { formatHintsReport } from './hints-report.ts'
-import { machine } from './machine.ts'
-import { untilSignal } from './until-signal.ts'
+import { formatHintsReport, type HintsReport } from './hints-report.ts'
+import { type ProvenBench, runProvenBench } from './proven-bench.ts'
 
 interface HintsFlags {
   readonly data?: string
@@ -26,6 +20,12 @@ interface HintsFlags {
 }
 
 const hintsMax = 1e9
+const hintsBench: ProvenBench<HintsFlags, HintsReport> = {
+  name: 'hints',
+  run: runHintsBenchmark,
+  format: formatHintsReport,
+  hasErrors: ({ errors }) => Object.keys(errors).length > 0
+}
 
 /** Adds `anneal bench hints`. */
 export function registerHintsBench(bench: Command): void {
@@ -44,32 +44,11 @@ export function registerHintsBench(bench: Command): void {
     .option('--phase-seconds <n>', 'for which users are watched', wholeNumber(1, 3600), 20)
     .option('--seed <n>', 'decides which keys the users write', wholeNumber(0, 2 ** 31), 1)
     .option('--json', 'print one JSON document')
-    .action(runHintsCommand)
+    .action((flags: HintsFlags) => runProvenBench(hintsBench, flags))
   addExamples(
     hints,
     'anneal bench hints',
     'anneal bench hints --hints 1000000',
     'anneal bench hints --hints 10000 --phase-seconds 5 --load-rate 200 --json'
   )
-}
-
-async function runHintsCommand(flags: HintsFlags): Promise<void> {
-  const { data, json: asJson, ...same } = flags
-  const options = {
-    ...same,
-    directory: data ?? tmpdir(),
-    program: join(packageRoot, 'bin', 'anneal.js')
-  }
-  const startedAt = new Date()
-  const report = await untilSignal((signal) => {
-    const progress = (step: string): boolean => process.stderr.write(`${step}\n`)
-    return runHintsBenchmark(options, { progress, signal })
-  })
-  if (report === null) return
-  const document = { benchmark: 'hints', startedAt, machine: machine(), options, ...report }
-  process.stdout.write(asJson === true ? json(document) : formatHintsReport(report))
-  if (!report.proof.equal) throw new CliExit(exitCodes.failed, 'the replicas are not equal')
-  if (Object.keys(report.errors).length > 0) {
-    throw new CliExit(exitCodes.failed, 'writes of the users failed; see the errors above')
-  }
 }

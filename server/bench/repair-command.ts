@@ -1,17 +1,12 @@
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { valueBytesCeiling } from '../../core/limits.ts'
 import { CliExit, exitCodes } from '../cli/exit.ts'
 import { addExamples, wholeNumber } from '../cli/options.ts'
-import { packageRoot } from '../cli/package-root.ts'
-import { json } from '../cli/terminal.ts'
 import type { Durability } from './cluster.ts'
-import { machine } from './machine.ts'
+import { type ProvenBench, runProvenBench } from './proven-bench.ts'
 import { runRepairBenchmark } from './repair.ts'
-import { formatRepairReport } from './repair-report.ts'
+import { formatRepairReport, type RepairReport } from './repair-report.ts'
 import { defaultScenarios, parseScenarios, type RepairScenario } from './repair-scenario.ts'
-import { untilSignal } from './until-signal.ts'
 
 interface RepairFlags {
   readonly data?: string
@@ -29,6 +24,12 @@ interface RepairFlags {
 }
 
 const keysMax = 1e9
+const repairBench: ProvenBench<RepairFlags, RepairReport> = {
+  name: 'repair',
+  run: runRepairBenchmark,
+  format: formatRepairReport,
+  hasErrors: ({ scenarios }) => scenarios.some(({ errors }) => Object.keys(errors).length > 0)
+}
 
 /** Adds `anneal bench repair`. */
 export function registerRepairBench(bench: Command): void {
@@ -63,29 +64,13 @@ export function registerRepairBench(bench: Command): void {
 }
 
 async function runRepairCommand(flags: RepairFlags): Promise<void> {
-  const { data, json: asJson, ...same } = flags
   const { keys } = flags
   const impossible = flags.scenarios.find(({ stale }) => stale !== 'all' && stale > keys)
   if (impossible !== undefined) {
     const message = `${impossible.name} keys cannot be stale where there are ${keys}; see --keys and --scenarios`
     throw new CliExit(exitCodes.usage, message)
   }
-  const options = {
-    ...same,
-    directory: data ?? tmpdir(),
-    program: join(packageRoot, 'bin', 'anneal.js')
-  }
-  const startedAt = new Date()
-  const report = await untilSignal((signal) => {
-    const progress = (step: string): boolean => process.stderr.write(`${step}\n`)
-    return runRepairBenchmark(options, { progress, signal })
-  })
-  if (report === null) return
-  const document = { benchmark: 'repair', startedAt, machine: machine(), options, ...report }
-  process.stdout.write(asJson === true ? json(document) : formatRepairReport(report))
-  if (!report.proof.equal) throw new CliExit(exitCodes.failed, 'the replicas are not equal')
-  const hasErrors = report.scenarios.some(({ errors }) => Object.keys(errors).length > 0)
-  if (hasErrors) throw new CliExit(exitCodes.failed, 'operations of the load failed')
+  await runProvenBench(repairBench, flags)
 }
 
 function parseList(text: string): readonly RepairScenario[] {
