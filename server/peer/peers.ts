@@ -13,6 +13,7 @@ import type { ClusterKeys } from '../../core/secrets.ts'
 import type { Request } from '../../proto/frames.ts'
 import { FailureDetector } from '../../ring/failure-detector.ts'
 import type { ClusterState } from '../cluster-state.ts'
+import { FoundNodes } from './found-nodes.ts'
 import type { RefusalCode, SelfDescription } from './handshake.ts'
 import { PeerAcceptor, type RequestHandler } from './peer-acceptor.ts'
 import { type Outcome, PeerLink } from './peer-link.ts'
@@ -63,16 +64,8 @@ interface PeerLinks {
   failed: boolean
 }
 
-/** Which node was last found at an address, which may be this node itself. */
-interface Finding {
-  readonly id: string
-  readonly atMs: number
-}
-
 /** Heartbeats without which a node counts as down. */
 const silentHeartbeats = 3.5
-/** How long a seed's name is taken to lead to the same node still, by whether this node has found any other so far. */
-const findingLastsMs = { alone: 2000, linked: 60_000 }
 const gossipTimeoutMs = 5000
 const ownNoncesMax = 256
 
@@ -92,8 +85,8 @@ export class Peers implements PeerRequests {
   /** Connections that peers have opened to this node, by id and channel. */
   readonly #accepted = new Map<string, number>()
   readonly #ownNonces: Uint8Array[] = []
-  /** By address. */
-  readonly #foundAt = new Map<string, Finding>()
+  /** May be this node itself. */
+  readonly #foundNodes: FoundNodes
   #listener: Listener | null = null
   #heartbeat: TimerHandle | null = null
   #heartbeatDueMs = Number.POSITIVE_INFINITY
@@ -105,6 +98,7 @@ export class Peers implements PeerRequests {
     this.#cluster = cluster
     this.#detector = new FailureDetector({ silenceMs: options.heartbeatMs * silentHeartbeats })
     this.#refusals = new RefusalLog(options.log, options.clock)
+    this.#foundNodes = new FoundNodes(options.clock)
   }
 
   /** Errors: AnnealError where the address cannot be listened on. */
@@ -247,17 +241,8 @@ export class Peers implements PeerRequests {
     return this.#found(address) === this.#options.self.nodeId
   }
 
-  // A name may lead to several nodes in turn: what was found under it does not hold for ever.
   #found(address: string): string | undefined {
-    const finding = this.#foundAt.get(address)
-    if (finding === undefined) return undefined
-    const ageMs = this.#options.clock.monotonic() - finding.atMs
-    const lastsMs = this.#ready.size === 0 ? findingLastsMs.alone : findingLastsMs.linked
-    return ageMs < lastsMs ? finding.id : undefined
-  }
-
-  #noteFound(address: string, id: string): void {
-    this.#foundAt.set(address, { id, atMs: this.#options.clock.monotonic() })
+    return this.#foundNodes.at(address, this.#ready.size > 0)
   }
 
   #dialWanted(): void {
@@ -311,7 +296,7 @@ export class Peers implements PeerRequests {
   }
 
   #linkReady(links: PeerLinks, link: PeerLink, id: string): void {
-    this.#noteFound(link.address, id)
+    this.#foundNodes.note(link.address, id)
     if (link.channel === 'small') links.bulk.start()
     if (!links.small.isReady || !links.bulk.isReady) return
     if (links.small.peerId !== links.bulk.peerId) {
@@ -361,7 +346,7 @@ export class Peers implements PeerRequests {
       this.#partPair(links)
       return
     }
-    this.#noteFound(link.address, this.#options.self.nodeId)
+    this.#foundNodes.note(link.address, this.#options.self.nodeId)
     this.#dialWanted()
   }
 
