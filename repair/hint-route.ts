@@ -1,3 +1,5 @@
+import { majority } from '../ring/bucket-record.ts'
+
 /** What is known when a hint comes up. */
 export interface HintFacts {
   readonly target: string
@@ -36,13 +38,13 @@ export function routeHint(facts: HintFacts): HintRoute {
   if (isForTarget && canTake(target)) return { kind: 'deliver', to: [target], needed: 1 }
   if (isForTarget && !isExpired) return { kind: 'wait', overdue: false, isForTarget }
   const able = replicas.filter(canTake)
-  const majority = Math.floor(replicas.length / 2) + 1
-  if (able.length < majority) return { kind: 'wait', overdue: isExpired, isForTarget }
+  const enough = majority(replicas.length)
+  if (able.length < enough) return { kind: 'wait', overdue: isExpired, isForTarget }
   const isHere = able.includes(selfId) && isHeldHere()
   return {
     kind: isForTarget ? 'handOver' : 'deliver',
     to: isHere ? able.filter((id) => id !== selfId) : able,
-    needed: isHere ? majority - 1 : majority
+    needed: isHere ? enough - 1 : enough
   }
 }
 

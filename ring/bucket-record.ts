@@ -84,6 +84,11 @@ export function validateBucketRecord(name: string, record: BucketRecord): void {
   if (w !== null && !isQuorumSpec(w)) refuse(`its w, ${JSON.stringify(w)}, is not a quorum`)
 }
 
+/** What `quorum` means: any two majorities have a member in common. */
+export function majority(count: number): number {
+  return Math.floor(count / 2) + 1
+}
+
 /** Whether this is a quorum that can be asked for at all; whether there are as many replicas is another question. */
 export function isQuorumSpec(value: unknown): value is QuorumSpec {
   return isWithin(value, membersMax) || quorumNames.some((name) => name === value)

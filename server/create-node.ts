@@ -53,6 +53,7 @@ const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
 export async function createNode(ports: NodePorts): Promise<Node> {
   const { clock, timers, random, transport, log, config } = ports
   const { node: own, replication: replicas, limits } = config
+  const objectBytesMax = objectBytesOf(limits)
   const { partitions, heartbeatMs } = config.cluster
   // Who says seldom that he is up need not look more often what there is to do.
   const lookEveryMs = Math.min(Math.max(heartbeatMs, lookEveryMsMin), lookEveryMsMax)
@@ -121,7 +122,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     log,
     settings: config.hints,
     siblingsMax: limits.maxSiblings,
-    objectBytesMax: objectBytesOf(limits),
+    objectBytesMax,
     modeOf,
     beforeWrite: () => cluster.seal(),
     acceptsWrites: () => writesRefused() === null,
@@ -137,7 +138,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     store,
     clock,
     siblingsMax: limits.maxSiblings,
-    objectBytesMax: objectBytesOf(limits),
+    objectBytesMax,
     reception,
     modeOf,
     beforeWrite: () => cluster.seal()

@@ -10,14 +10,15 @@ import { type ConflictMode, isLive, merge } from '../storage/version.ts'
 import {
   type CoordinatorContext,
   keyOf,
+  notInTime,
   quorumContext,
   quorumUnavailable
 } from './coordinator/coordinator-context.ts'
 import {
+  anyReplica,
   canBeMet,
   type Quorum,
   type QuorumGroup,
-  type QuorumNumbers,
   resolveQuorum,
   shortfall
 } from './coordinator/quorum.ts'
@@ -104,6 +105,9 @@ export class KeyWalk {
     } while (cursor !== null && keys.length < request.limit && !this.#isLate(walk))
     return { keys, next: cursor }
   }
+
+  readonly #isUp = (id: string): boolean =>
+    id === this.#context.selfId || this.#context.peers.isUp(id)
 
   #leftMs({ startedMs, timeoutMs }: Walk): number {
     return Math.max(0, startedMs + timeoutMs - this.#context.clock.monotonic())
@@ -193,10 +197,8 @@ export class KeyWalk {
 
   async #fromQuorum(quorum: Quorum, ask: KeyRange, walk: Walk): Promise<Slice[]> {
     const replicas = quorum.flatMap((each) => each.replicas)
-    const { selfId, peers } = this.#context
-    const isUp = (id: string) => id === selfId || peers.isUp(id)
-    if (!canBeMet(quorum, isUp)) {
-      const numbers = shortfall(quorum, isUp, () => true)
+    if (!canBeMet(quorum, this.#isUp)) {
+      const numbers = shortfall(quorum, this.#isUp, anyReplica)
       throw quorumUnavailable(this.#context, 'read', replicas, numbers)
     }
     const groups = await Promise.all(quorum.map((group) => this.#fromGroup(group, ask, walk)))
@@ -209,20 +211,20 @@ export class KeyWalk {
       answered: groups[missed]?.slices.length ?? 0,
       asked: group.replicas.length
     }
-    if (groups.some(({ timedOut }) => timedOut)) throw timeoutError(walk.timeoutMs, numbers)
+    if (groups.some(({ timedOut }) => timedOut)) throw notInTime('listing', numbers, walk.timeoutMs)
     throw quorumUnavailable(this.#context, 'read', replicas, numbers)
   }
 
   /** While others are left that could answer in place of a replica, it has half of the time. */
   async #fromGroup(group: QuorumGroup, ask: KeyRange, walk: Walk): Promise<GroupAnswers> {
-    const { selfId, peers } = this.#context
+    const { selfId } = this.#context
     const { needed } = group
     const slices: Slice[] = []
     let timedOut = false
     const candidates = [...group.replicas].sort(
       (a, b) => Number(b === selfId) - Number(a === selfId)
     )
-    const usable = candidates.filter((id) => id === selfId || peers.isUp(id))
+    const usable = candidates.filter(this.#isUp)
     while (slices.length < needed && usable.length >= needed - slices.length) {
       const batch = usable.splice(0, needed - slices.length)
       const leftMs = usable.length > 0 ? this.#leftMs(walk) / 2 : this.#leftMs(walk)
@@ -268,14 +270,6 @@ function cursorAfter(
 ): Cursor | null {
   if (next !== null) return { partition, from: next }
   return partition + 1 < partitions ? { partition: partition + 1, from: noBytes } : null
-}
-
-function timeoutError(timeoutMs: number, numbers: QuorumNumbers): AnnealError {
-  return new AnnealError(
-    'timeout',
-    `only ${numbers.answered} of the ${numbers.needed} replicas that the listing needs answered within ${timeoutMs} ms`,
-    { ...numbers }
-  )
 }
 
 /** Whether all that answered hold the same for a key. */

@@ -82,6 +82,19 @@ export function downAmong(
   return replicas.filter((id) => id !== selfId && !peers.isUp(id))
 }
 
+/** For reads, and what is as harmless: nothing is changed by one that is given up. */
+export function notInTime(
+  what: 'read' | 'listing',
+  numbers: QuorumNumbers,
+  timeoutMs: number
+): AnnealError {
+  return new AnnealError(
+    'timeout',
+    `only ${numbers.answered} of the ${numbers.needed} replicas that the ${what} needs answered within ${timeoutMs} ms`,
+    { ...numbers }
+  )
+}
+
 /** Says which replicas are missing, so that somebody can go and look at them. `behind`: those that refuse reads. */
 export function quorumUnavailable(
   context: CoordinatorContext,

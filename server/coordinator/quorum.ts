@@ -1,4 +1,5 @@
 import { AnnealError } from '../../core/errors.ts'
+import { majority } from '../../ring/bucket-record.ts'
 import type { QuorumSpec } from '../../ring/cluster-document.ts'
 import type { Replication } from '../../ring/ring.ts'
 
@@ -63,10 +64,6 @@ export function resolveQuorum(
   return local === undefined ? [{ replicas, needed: majority(total) }] : [local.group]
 }
 
-function majority(count: number): number {
-  return Math.floor(count / 2) + 1
-}
-
 export interface QuorumNumbers {
   readonly needed: number
   readonly answered: number
@@ -87,6 +84,9 @@ export function shortfall(
   const [first = { needed: 0, answered: 0, asked: 0 }] = numbers
   return numbers.find((group) => group.answered < group.needed) ?? first
 }
+
+/** All of them, wherever a question about a replica is asked. */
+export const anyReplica = (): boolean => true
 
 /** Whether these replicas, and no others, could make up the quorum. */
 export function canBeMet(quorum: Quorum, available: (replica: string) => boolean): boolean {

@@ -17,19 +17,26 @@ import { nothingHash } from '../local-replica.ts'
 import type { Outcome } from '../peer/peer-link.ts'
 import {
   type CoordinatorContext,
+  notInTime,
   quorumContext,
   quorumUnavailable,
   replicasOf,
   standInsFor
 } from './coordinator-context.ts'
 import type { Ghosts } from './ghost-check.ts'
-import { canBeMet, type Quorum, type QuorumNumbers, resolveQuorum, shortfall } from './quorum.ts'
+import {
+  anyReplica,
+  canBeMet,
+  type Quorum,
+  type QuorumNumbers,
+  resolveQuorum,
+  shortfall
+} from './quorum.ts'
 import type { ReadCoordinator, ReadOptions, ReadResult } from './read-coordinator.ts'
 import { type ReadAnswer, type ReadDecision, ReadTally } from './read-tally.ts'
 import type { StandIns } from './stand-ins.ts'
 
 const epochRetriesMax = 3
-const anyReplica = () => true
 const staleMessage =
   'no replica that can be reached holds all that the given Causal-Context has seen: try again, or read without it'
 
@@ -389,15 +396,7 @@ export class ReadOperation {
   }
 
   #timeout(): void {
-    const { timeoutMs } = this.#options
-    const numbers = this.#tally.shortfall
-    this.#fail(
-      new AnnealError(
-        'timeout',
-        `only ${numbers.answered} of the ${numbers.needed} replicas that the read needs answered within ${timeoutMs} ms`,
-        { ...numbers }
-      )
-    )
+    this.#fail(notInTime('read', this.#tally.shortfall, this.#options.timeoutMs))
   }
 
   #unavailable(numbers: QuorumNumbers): void {

@@ -20,7 +20,7 @@ import {
   quorumContext,
   replicasOf
 } from './coordinator-context.ts'
-import { resolveQuorum, shortfall } from './quorum.ts'
+import { anyReplica, resolveQuorum, shortfall } from './quorum.ts'
 import { WriteOperation } from './write-operation.ts'
 
 export interface WriteOptions {
@@ -190,14 +190,13 @@ export class WriteCoordinator {
     throw new AnnealError(
       'quorum_unavailable',
       `no replica of this key can coordinate the write: ${names}`,
-      { ...shortfall(quorum, nobody, everybody), down: downAmong(this.#context, replicas) }
+      { ...shortfall(quorum, nobody, anyReplica), down: downAmong(this.#context, replicas) }
     )
   }
 }
 
 const epochRetriesMax = 3
 const nobody = () => false
-const everybody = () => true
 
 /** Nothing was done: the next replica may be asked. */
 function isRefusedUnseen(outcome: Outcome): boolean {

@@ -16,14 +16,13 @@ import {
   replicasOf,
   standInsFor
 } from './coordinator-context.ts'
-import { canBeMet, type Quorum, resolveQuorum, shortfall } from './quorum.ts'
+import { anyReplica, canBeMet, type Quorum, resolveQuorum, shortfall } from './quorum.ts'
 import { planStandIns, type StandInPlan, type StandIns } from './stand-ins.ts'
 import type { WriteOptions, WriteResult } from './write-coordinator.ts'
 import { type WriteDecision, WriteTally } from './write-tally.ts'
 
 const epochRetriesMax = 3
 const standInsTriedMax = 2
-const anyReplica = () => true
 
 /** One write on the node that coordinates it, a replica or one that stands in: the effects around a WriteTally. */
 export class WriteOperation {

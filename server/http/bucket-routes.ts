@@ -1,6 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { AnnealError } from '../../core/errors.ts'
+import { majority } from '../../ring/bucket-record.ts'
 import type { BucketProperties, QuorumSpec } from '../../ring/cluster-document.ts'
 import { replicaCount } from '../coordinator/quorum.ts'
 import type { Node } from '../node.ts'
@@ -89,7 +90,7 @@ async function change(
   cluster.setBucket(bucket, properties)
   await cluster.persisted
   const members = [...cluster.document.members.values()].filter(({ state }) => state !== 'removed')
-  const needed = Math.floor(members.length / 2) + 1
+  const needed = majority(members.length)
   const others = members.filter(({ id }) => id !== node.id)
   const timeoutMs = config.http.defaultTimeoutMs
   const answered = await peers.spreadDocument(
