@@ -37,16 +37,17 @@ export class LatencyHistogram {
 
   /**
    * The least recorded value, in microseconds and rounded up to the end of its bucket, that at least `fraction` (0 to 1)
-   * of all values do not exceed. An empty histogram answers 0.
+   * of all values do not exceed. So it may lie above `maxMicros`, and that of merged histograms is never above the highest
+   * of theirs. An empty histogram answers 0.
    */
   quantile(fraction: number): number {
     const wanted = Math.max(1, Math.ceil(fraction * this.#count))
     let seen = 0
     for (let bucket = 0; bucket < bucketCount; bucket++) {
       seen += this.#counts[bucket] ?? 0
-      if (seen >= wanted) return Math.min(lastValueOf(bucket), this.#maxMicros)
+      if (seen >= wanted) return lastValueOf(bucket)
     }
-    return this.#maxMicros
+    return 0
   }
 
   /** Adds what another histogram holds, as if its values had been recorded here. */

@@ -47,13 +47,16 @@ export function summarizeRun(result: GeneratorResult, serverCpuMicros: number | 
   const seconds = result.elapsedMs / 1000
   const perOperation = (micros: number | null): number | null =>
     micros === null || operations === 0 ? null : micros / operations
+  // Quantiles are rounded up, but nothing that was seen took longer than the maximum.
+  const quantileMs = (fraction: number): number =>
+    Math.min(latency.quantile(fraction), latency.maxMicros) / 1000
   return {
     operations,
     seconds,
     opsPerSecond: operations === 0 ? 0 : operations / seconds,
-    p50Ms: latency.quantile(0.5) / 1000,
-    p99Ms: latency.quantile(0.99) / 1000,
-    p999Ms: latency.quantile(0.999) / 1000,
+    p50Ms: quantileMs(0.5),
+    p99Ms: quantileMs(0.99),
+    p999Ms: quantileMs(0.999),
     maxMs: latency.maxMicros / 1000,
     serverCpuMicrosPerOp: perOperation(serverCpuMicros),
     generatorCpuMicrosPerOp: perOperation(result.cpuMicros),

@@ -29,7 +29,21 @@ test('a quantile is at most 1/128 above that of the sorted values, and never bel
         )
       }
       assert.equal(histogram.maxMicros, sorted.at(-1))
-      assert.equal(histogram.quantile(1), sorted.at(-1))
+    })
+  )
+})
+
+test('no quantile of merged histograms is above the highest of theirs', () => {
+  // Values so close that many share a bucket.
+  const close = fc.array(fc.integer({ min: 60_000, max: 66_000 }), { minLength: 1, maxLength: 20 })
+  fc.assert(
+    fc.property(fc.array(close, { minLength: 1, maxLength: 4 }), (parts) => {
+      const merged = new LatencyHistogram()
+      for (const part of parts) merged.merge(histogramOf(part).state())
+      for (const fraction of fractions) {
+        const highest = Math.max(...parts.map((part) => histogramOf(part).quantile(fraction)))
+        assert.ok(merged.quantile(fraction) <= highest, `${fraction} of ${JSON.stringify(parts)}`)
+      }
     })
   )
 })
