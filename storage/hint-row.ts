@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter } from '../core/bytes.ts'
 import { DecodeError } from '../core/errors.ts'
-import { makeObjectKey, type ObjectKey, type RowRange } from './keys.ts'
+import { hintPrefix, makeObjectKey, type ObjectKey, type RowRange } from './keys.ts'
 import { decodeObject, encodeObject } from './object-codec.ts'
 import type { Versions } from './version.ts'
 
@@ -9,7 +9,6 @@ import type { Versions } from './version.ts'
  *
  *   h | target length 1 | target | token 8 | bucket length 2 | bucket | key   ->   format 1 | stored 6 | whole object
  */
-const hintPrefix = 0x68
 
 const format = 1
 const tokenLength = 8

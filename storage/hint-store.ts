@@ -48,6 +48,8 @@ export type HintPut =
   | { readonly kind: 'stored'; readonly durable: Promise<void> }
   | { readonly kind: 'overflow' }
 
+type Slice = Awaited<ReturnType<Store['walkAside']>>
+
 /** Counted since the node started. */
 export interface HintStoreCounters {
   stored: number
@@ -85,10 +87,11 @@ export class HintStore {
     const hints = new HintStore(options)
     // Before the first look, since nobody is told of damage twice.
     options.followDamage((row, reason) => hints.#noteDamage(row, reason))
-    for (let from = allHints.from; ; ) {
-      const { rows } = await options.store.walkAside({ from, to: allHints.to }, 1)
-      const [first] = rows
-      if (first === undefined) break
+    for (let from: Buffer | null = allHints.from; from !== null; ) {
+      const slice: Slice = await options.store.walkAside({ from, to: allHints.to }, 1)
+      from = slice.next
+      const [first] = slice.rows
+      if (first === undefined) continue
       const { target } = parseHintRowKey(first.key)
       hints.#targets.add(target)
       from = afterTarget(target)

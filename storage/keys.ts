@@ -19,6 +19,7 @@ const metaPrefix = 0x6d
 const tombstonePrefix = 0x74
 const checkpointPrefix = 0x63
 const dirtyPrefix = 0x64
+export const hintPrefix = 0x68
 
 const tokenOffset = 1
 const tokenLength = 8
@@ -163,6 +164,24 @@ function boundary(prefix: number, tokenHigh: number): Buffer {
   row[0] = prefix
   row.writeUInt32BE(tokenHigh, 1)
   return row
+}
+
+/** Whether nothing here writes such a key, nor could read it: bits of it have flipped. Most flips cannot be told from it. */
+export function isMalformed(row: Buffer): boolean {
+  const kind = row[0]
+  if (kind === objectPrefix || kind === tombstonePrefix) return !endsWithNames(row, tokenOffset)
+  if (kind === hintPrefix) return row.length < 2 || !endsWithNames(row, 2 + row.readUInt8(1))
+  if (kind === checkpointPrefix) return row.length !== checkpointLength
+  return kind === dirtyPrefix && row.length !== dirtyLength
+}
+
+const checkpointLength = 3
+const dirtyLength = 5
+
+/** Whether token, bucket and key can be from there on. */
+function endsWithNames(row: Buffer, offset: number): boolean {
+  const head = offset + tokenLength + 2
+  return row.length >= head && row.length >= head + row.readUInt16BE(head - 2)
 }
 
 /** The smallest key after `row`: where a walk resumes. */

@@ -1,7 +1,7 @@
 import { compareBytes } from '../core/bytes.ts'
 import { isDamage } from './damage.ts'
 import type { Database } from './database.ts'
-import { type RowRange, rowAfter } from './keys.ts'
+import { isMalformed, type RowRange, rowAfter } from './keys.ts'
 
 /** A row that a slice came by. */
 export interface FoundRow {
@@ -19,6 +19,7 @@ interface StagedBatch<T> {
 /** What is staged and not yet written. It shadows the database, in single reads and in slices. */
 export class StagedRows<T extends { readonly rowKey: Buffer }> {
   readonly #database: Database
+  readonly #onMalformed: (keys: readonly Buffer[], range: RowRange) => void
   /**
    * The batches that are not written yet, the oldest first; two at the most. Each has a map of its own that goes with
    * it: one map for all, forever filled and emptied, would be copied to a new table again and again, and by way of
@@ -28,8 +29,13 @@ export class StagedRows<T extends { readonly rowKey: Buffer }> {
   /** For each slice that is being read, the rows whose bytes in it may be outdated. */
   readonly #slices = new Set<Map<string, Buffer>>()
 
-  constructor(database: Database) {
+  /** `onMalformed` is told of keys that a slice came by and left out, since nobody can read them. */
+  constructor(
+    database: Database,
+    onMalformed: (keys: readonly Buffer[], range: RowRange) => void = () => {}
+  ) {
     this.#database = database
+    this.#onMalformed = onMalformed
   }
 
   get(id: string): T | undefined {
@@ -83,7 +89,8 @@ export class StagedRows<T extends { readonly rowKey: Buffer }> {
       const passed = found.length > limit ? found.slice(0, limit) : found
       const last = passed.at(-1)
       const isEnd = passed.length < limit || last === undefined
-      return visit(passed, isEnd ? null : rowAfter(last.key))
+      const next = isEnd ? null : rowAfter(last.key)
+      return visit(this.#withoutMalformed(passed, range), next)
     } finally {
       this.#slices.delete(changed)
     }
@@ -104,6 +111,15 @@ export class StagedRows<T extends { readonly rowKey: Buffer }> {
       onUnreadable(thrown)
       return rows
     }
+  }
+
+  #withoutMalformed(found: readonly FoundRow[], range: RowRange): readonly FoundRow[] {
+    const malformed = found.filter(({ key }) => isMalformed(key))
+    if (malformed.length === 0) return found
+    // Those whose deletion is staged already have no bytes.
+    const news = malformed.flatMap(({ key, bytes }) => (bytes === null ? [] : [key]))
+    if (news.length > 0) this.#onMalformed(news, range)
+    return found.filter(({ key }) => !isMalformed(key))
   }
 
   /** The newest batch that writes the row. */

@@ -39,6 +39,7 @@ interface AsideSlice {
 
 const written = Promise.resolve()
 const unreadablePlacesMax = 4096
+const keysLoggedMax = 16
 const nothingAlongside = (): readonly AsideChange[] => []
 
 /**
@@ -77,7 +78,7 @@ export class Store {
       },
       onFailure: events.onFailure
     })
-    this.#staged = new StagedRows(database)
+    this.#staged = new StagedRows(database, (keys, range) => this.#dropMalformed(keys, range))
     this.#reader = new RowReader({
       database,
       staged: this.#staged,
@@ -395,6 +396,18 @@ export class Store {
   #distrust(key: ObjectKey): void {
     const changes = this.#options.trees?.distrust(key) ?? []
     if (changes.length > 0) void this.changeAside(changes)
+  }
+
+  // What the keys were nobody knows; under the right ones their rows are missing now.
+  #dropMalformed(keys: readonly Buffer[], range: RowRange): void {
+    const rows = keys.slice(0, keysLoggedMax).map((key) => key.toString('hex'))
+    this.#options.log.error(
+      { rows, count: keys.length },
+      'keys in the database are damaged; their rows are deleted, and what was there is taken from the other replicas'
+    )
+    void this.changeAside(keys.map((key) => ({ type: 'del', key }))).catch(() => {})
+    this.#options.events.onUnreadable?.(range)
+    this.noteLoss('damaged keys')
   }
 
   // The rows that nobody sees there any more may be what this node had minted. Known places are met again and again.

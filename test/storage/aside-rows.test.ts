@@ -5,14 +5,14 @@ import { tombstoneRange, tombstoneRowKey } from '../../storage/keys.ts'
 import { HeldDatabase } from './held-database.ts'
 import { keyOf, memoryDatabase, openStore, put, writeOf } from './open-store.ts'
 
-const rowKey = (name: string) => Buffer.from(`h${name}`)
+const rowKey = (name: string) => Buffer.from(`x${name}`)
 const putAside = (name: string, content: string): AsideChange => ({
   type: 'put',
   key: rowKey(name),
   content: Buffer.from(content)
 })
 const del = (name: string): AsideChange => ({ type: 'del', key: rowKey(name) })
-const range = { from: Buffer.from('h'), to: Buffer.from('i') }
+const range = { from: Buffer.from('x'), to: Buffer.from('y') }
 const shown = (rows: readonly { readonly key: Buffer; readonly content: Buffer | null }[]) =>
   rows.map(({ key, content }) => [key.toString(), content?.toString() ?? null])
 
@@ -71,7 +71,7 @@ describe('a row that is no object', () => {
     const batch = database.next()
     assert.deepEqual(
       batch.operations.map(({ key }) => key.toString()),
-      ['ha']
+      ['xa']
     )
     assert.equal(isDurable, false)
     await batch.release()
@@ -112,9 +112,9 @@ describe('a row that is no object', () => {
       from = slice.next
     }
     assert.deepEqual(names, [
-      ['ha', 'new'],
-      ['hd', 'new'],
-      ['hf', 'old']
+      ['xa', 'new'],
+      ['xd', 'new'],
+      ['xf', 'old']
     ])
   })
 
@@ -130,8 +130,8 @@ describe('a row that is no object', () => {
     const before = told.incarnations
     assert.equal(store.aside(rowKey('a')), null)
     assert.deepEqual(shown((await store.walkAside(range, 10)).rows), [
-      ['ha', null],
-      ['hb', 'two']
+      ['xa', null],
+      ['xb', 'two']
     ])
     assert.equal(told.incarnations, before + 1)
     void store.changeAside([putAside('a', 'again')])
