@@ -1,9 +1,8 @@
-import { deriveKeys } from '../core/secrets.ts'
+import { type ClusterKeys, deriveKeys } from '../core/secrets.ts'
 import { WorkShare } from '../repair/work-share.ts'
 import type { Member } from '../ring/cluster-document.ts'
 import type { Replication } from '../ring/ring.ts'
 import type { ObjectKey } from '../storage/keys.ts'
-import type { Store } from '../storage/store.ts'
 import { ArrivalService } from './arrival-service.ts'
 import { ClusterState } from './cluster-state.ts'
 import type { Config } from './config/schema.ts'
@@ -22,7 +21,7 @@ import { LocalReplica } from './local-replica.ts'
 import { Node, type NodePorts } from './node.ts'
 import { describeGauges } from './node-gauges.ts'
 import { NodeMetrics } from './node-metrics.ts'
-import { openNodeStorage } from './node-storage.ts'
+import { type NodeStorage, openNodeStorage } from './node-storage.ts'
 import { objectBytesOf } from './object-bytes.ts'
 import { openReception } from './open-reception.ts'
 import { Peers } from './peer/peers.ts'
@@ -48,21 +47,42 @@ const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
 /**
  * Opens the storage and listens for peers; `start` then lets it join.
  *
- * Errors: AnnealError where the data directory belongs to another node or cluster, or an address is taken.
+ * Errors: AnnealError where the data directory belongs to another node or cluster, or an address is taken; what the
+ * database throws where its files cannot be read. Nothing is open then.
  */
 export async function createNode(ports: NodePorts): Promise<Node> {
+  const { config } = ports
+  const early = new EarlyMarks()
+  const metrics = new NodeMetrics()
+  const keys = await deriveKeys(config.cluster.name, config.cluster.secret ?? '')
+  const storage = await openNodeStorage(ports, { metrics, keys, early })
+  try {
+    return await assemble(ports, { early, metrics, keys, storage })
+  } catch (thrown) {
+    await storage.close()
+    throw thrown
+  }
+}
+
+interface OpenedParts {
+  readonly early: EarlyMarks
+  readonly metrics: NodeMetrics
+  readonly keys: ClusterKeys
+  readonly storage: NodeStorage
+}
+
+async function assemble(
+  ports: NodePorts,
+  { early, metrics, keys, storage }: OpenedParts
+): Promise<Node> {
   const { clock, timers, random, transport, log, config } = ports
   const { node: own, replication: replicas, limits } = config
   const objectBytesMax = objectBytesOf(limits)
   const { partitions, heartbeatMs } = config.cluster
   // Who says seldom that he is up need not look more often what there is to do.
   const lookEveryMs = Math.min(Math.max(heartbeatMs, lookEveryMsMin), lookEveryMsMax)
-  const early = new EarlyMarks()
   // Peers may ask before this node is put together.
   let node: Node | null = null
-  const metrics = new NodeMetrics()
-  const keys = await deriveKeys(config.cluster.name, config.cluster.secret ?? '')
-  const storage = await openNodeStorage(ports, { metrics, keys, early })
   const { disk, store, trees, keeper, writesRefused } = storage
   const foreground = new ForegroundLatency(clock)
   const pacer = createNodePacer(ports, storage, foreground)
@@ -279,7 +299,7 @@ export async function createNode(ports: NodePorts): Promise<Node> {
         (p) => [String(p), reads.remoteLatency.percentileMs(p / 100) / 1000] as const
       )
   )
-  await listen(peers, store)
+  await peers.listen()
   node = new Node({
     ports,
     store,
@@ -301,15 +321,6 @@ export async function createNode(ports: NodePorts): Promise<Node> {
     failure: storage.failure
   })
   return node
-}
-
-async function listen(peers: Peers, store: Store): Promise<void> {
-  try {
-    await peers.listen()
-  } catch (thrown) {
-    await store.close()
-    throw thrown
-  }
 }
 
 function describeSelf({

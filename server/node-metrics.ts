@@ -23,6 +23,10 @@ export class NodeMetrics {
     'anneal_storage_unreadable_slices_total',
     'Places of the database in which rows could not be read at all'
   )
+  readonly salvages = this.#counter(
+    'anneal_storage_salvages_total',
+    'The database was salvaged: files of it were damaged, and what could be read was copied into a new one'
+  )
   readonly damagedRows = this.#counter(
     'anneal_storage_damaged_rows_total',
     'Rows that were read and were not what had been written'

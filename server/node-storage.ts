@@ -26,11 +26,21 @@ export interface NodeStorage {
   writesRefused(): AnnealError | null
   /** From now on, who is told of damaged rows that are no objects. */
   onAsideDamage(callback: (row: Buffer, reason: string) => void): void
+  /** For a node that does not come to be. Whatever fails meanwhile is of no interest any more. */
+  close(): Promise<void>
 }
 
 export type StoragePorts = Pick<
   NodePorts,
-  'clock' | 'timers' | 'random' | 'database' | 'log' | 'config' | 'readDisk' | 'onFailure'
+  | 'clock'
+  | 'timers'
+  | 'random'
+  | 'database'
+  | 'isSalvaged'
+  | 'log'
+  | 'config'
+  | 'readDisk'
+  | 'onFailure'
 >
 
 const pendingBytesMax = 32 * 1024 * 1024
@@ -78,6 +88,10 @@ export async function openNodeStorage(
   const trees = new HashTrees({ partitions, hasher: keys.tree })
   const store: Store = await openStore(ports, { metrics, trees, watch })
   await checkIdentity(store, config)
+  if (ports.isSalvaged) {
+    metrics.salvages.inc()
+    for (let partition = 0; partition < partitions; partition++) early.salvaged(partition)
+  }
   const keeper = await TreeKeeper.open({
     store,
     trees,
@@ -97,6 +111,11 @@ export async function openNodeStorage(
     writesRefused: () => failure ?? disk?.refusal ?? null,
     onAsideDamage: (callback) => {
       watch.onAsideDamage = callback
+    },
+    async close() {
+      disk?.close()
+      await keeper.close().catch(() => {})
+      await store.close().catch(() => {})
     }
   }
 }

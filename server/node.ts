@@ -26,6 +26,8 @@ export interface NodePorts {
   readonly random: RandomSource
   readonly transport: Transport
   readonly database: Database
+  /** It is a copy of what could be read of a damaged one: rows of any partition may be missing, or old. */
+  readonly isSalvaged: boolean
   readonly log: Log
   readonly config: Config
   /** The release of the software, for people. */

@@ -5,9 +5,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { collectDefaultMetrics } from 'prom-client'
+import { AnnealError } from '../core/errors.ts'
 import { messageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
-import { explainFirstReads, openLevel } from '../storage/level.ts'
+import { areFilesDamaged } from '../storage/damage.ts'
+import { explainFirstReads } from '../storage/level.ts'
 import { parseAddress } from './address.ts'
 import { packageVersion } from './cli/package-root.ts'
 import type { Config } from './config/schema.ts'
@@ -17,6 +19,7 @@ import { lowerHelperThreads } from './helper-threads.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { createLog, rateLimitedLog } from './log.ts'
 import type { Node } from './node.ts'
+import { NodeDatabase, type OpenedDatabase } from './node-database.ts'
 import { leaveOpeningMark, removeOpeningMark } from './opening-mark.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
@@ -24,6 +27,8 @@ import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
 const keepaliveMs = 5000
 const noticeFraction = 0.1
 const eventLinesPerMinute = 60
+// A disk that goes on losing what was written to it is none that a node can be trusted to.
+const salvagesMax = 3
 // What LevelDB does by itself after it was opened is done by then.
 const openedWellMs = 15_000
 
@@ -52,8 +57,16 @@ export async function runNode(config: Config): Promise<void> {
   const mark = join(config.node.data, 'opening')
   if (await leaveOpeningMark(mark))
     log.warn({ directory: join(config.node.data, 'db') }, diedOpening)
+  const database = new NodeDatabase(config.node.data, config.storage, log)
+  const eventLoopDelayMs = watchEventLoop()
+  const running = { log, database, stopping, eventLoopDelayMs, onServing: () => removeLater(mark) }
   try {
-    await runUntilStopped(config, { log, stopping, onServing: () => removeLater(mark) })
+    for (let salvages = 0; ; salvages++) {
+      const damage = await runUntilStopped(config, running)
+      if (damage === null) return
+      if (salvages === salvagesMax) throw damage
+      await database.condemn(damage)
+    }
   } finally {
     await removeOpeningMark(mark)
   }
@@ -68,35 +81,53 @@ function removeLater(mark: string): void {
 
 interface Running {
   readonly log: Log
-  readonly stopping: ReturnType<typeof untilStopped>
+  readonly database: NodeDatabase
+  readonly stopping: Stopping
+  readonly eventLoopDelayMs: () => number
   readonly onServing: () => void
 }
 
-async function runUntilStopped(
+/** Resolves with null after a stop, and with what was met where files of the database are damaged; all is closed then. */
+async function runUntilStopped(config: Config, running: Running): Promise<AnnealError | null> {
+  const { database, stopping } = running
+  let opened: OpenedDatabase | null = null
+  try {
+    opened = await database.open()
+    return await serve(config, running, opened)
+  } catch (thrown) {
+    await opened?.database.close().catch(() => {})
+    const explained = explainFirstReads(database.directory, thrown)
+    if (areFilesDamaged(explained) && !stopping.isRequested) return AnnealError.from(explained)
+    throw explained
+  }
+}
+
+/** Errors: what is met where the node cannot start. */
+async function serve(
   config: Config,
-  { log, stopping, onServing }: Running
-): Promise<void> {
+  { log, stopping, eventLoopDelayMs, onServing }: Running,
+  opened: OpenedDatabase
+): Promise<AnnealError | null> {
   const settled = withAdvertisedAddresses(config)
-  const directory = join(config.node.data, 'db')
-  const database = await openLevel(directory, config.storage)
+  const ended = Promise.withResolvers<AnnealError | null>()
+  void stopping.requested.then(() => ended.resolve(null))
   const node = await createNode({
+    ...opened,
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
     transport: createGrpcTransport({ messageBytesMax, keepaliveMs }),
-    database,
     log,
     config: settled,
     release: packageVersion,
     readDisk: () => readDisk(config.node.data),
-    eventLoopDelayMs: watchEventLoop(),
+    eventLoopDelayMs,
     onFailure: (error) => {
+      if (areFilesDamaged(error)) return ended.resolve(error)
       log.error({ reason: error.message }, 'the node stops')
       process.exitCode = 1
       stopping.stop('storage failure')
     }
-  }).catch((thrown: unknown) => {
-    throw explainFirstReads(directory, thrown)
   })
   collectDefaultMetrics({ register: node.metrics.registry, prefix: 'anneal_' })
   for (const name of misnamed) node.metrics.registry.removeSingleMetric(name)
@@ -118,9 +149,10 @@ async function runUntilStopped(
     'serving'
   )
   onServing()
-  await stopping.requested
+  const damage = await ended.promise
   await stop(node, http, config.http.drainMs)
   log.info({}, 'stopped')
+  return stopping.isRequested ? null : damage
 }
 
 /**
@@ -135,20 +167,31 @@ async function stop(node: Node, http: HttpServer, drainMs: number): Promise<void
   await node.stop()
 }
 
-function untilStopped(log: Log): { readonly requested: Promise<void>; stop(reason: string): void } {
-  let resolve: () => void = () => {}
-  const requested = new Promise<void>((done) => {
-    resolve = done
-  })
+interface Stopping {
+  readonly requested: Promise<void>
+  readonly isRequested: boolean
+  stop(reason: string): void
+}
+
+function untilStopped(log: Log): Stopping {
+  const requested = Promise.withResolvers<void>()
+  let isRequested = false
   const stop = (reason: string) => {
     log.info({ reason }, 'stopping')
-    resolve()
+    isRequested = true
+    requested.resolve()
   }
   // Further signals change nothing: the stop is under way and bounded in time.
   process.once('SIGTERM', () => stop('SIGTERM'))
   process.once('SIGINT', () => stop('SIGINT'))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {})
-  return { requested, stop }
+  return {
+    requested: requested.promise,
+    get isRequested() {
+      return isRequested
+    },
+    stop
+  }
 }
 
 /** Nobody can connect to a wildcard address: where one is listened on, others are told the name of this machine. */

@@ -17,6 +17,17 @@ export function isDamage(thrown: unknown): boolean {
   return /corrupt|IO error|\.ldb: /i.test(thrown.message) || isDamage(thrown.cause)
 }
 
+// Of a table that was cut off to nothing, which cannot be mapped, LevelDB only says that an argument is invalid.
+const damagedFiles = /corrupt|IO error: .*(No such file|\.ldb: Invalid argument)/i
+
+/** Whether files of the database are damaged or gone, in the words of LevelDB, so that a salvage helps, and nothing else. */
+export function areFilesDamaged(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  return thrown.cause === undefined
+    ? damagedFiles.test(thrown.message)
+    : areFilesDamaged(thrown.cause)
+}
+
 const keysMax = 65_536
 
 /**

@@ -1,5 +1,6 @@
 import { AnnealError } from '../core/errors.ts'
 import type { Timers } from '../core/ports.ts'
+import { areFilesDamaged } from './damage.ts'
 import type { DatabaseOperation } from './database.ts'
 
 /** What one batch was and what it cost, for metrics. */
@@ -19,9 +20,6 @@ export interface GroupCommitOptions {
   /** Called once. What was not written is lost, and nobody may be told otherwise. */
   readonly onFailure: (error: AnnealError) => void
 }
-
-// Of a table that was cut off to nothing, which cannot be mapped, LevelDB only says that an argument is invalid.
-const damagedFiles = /corrupt|\.ldb: (Invalid argument|No such file)/i
 
 class Batch {
   readonly operations: DatabaseOperation[] = []
@@ -136,7 +134,7 @@ export class GroupCommit {
 
   #fail(batch: Batch, error: unknown): void {
     const reason = AnnealError.from(error).message
-    const whatToDo = damagedFiles.test(reason)
+    const whatToDo = areFilesDamaged(error)
       ? 'The files are damaged: move the data directory away and start again, and the node comes back empty and takes its data from the other replicas.'
       : 'Check the disk (space, permissions, kernel log), then start the node again.'
     const failure = new AnnealError(

@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import type { AbstractLevel } from 'abstract-level'
 import { Level } from 'level'
 import { AnnealError } from '../core/errors.ts'
-import { isDamage } from './damage.ts'
+import { areFilesDamaged, isDamage } from './damage.ts'
 import type { Database } from './database.ts'
 import { withSyncBarrier } from './sync-barrier.ts'
 
@@ -24,15 +24,7 @@ const bufferEncodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as co
  */
 export async function openLevel(directory: string, options: LevelOptions): Promise<Database> {
   try {
-    await mkdir(directory, { recursive: true })
-    await checkFiles(directory)
-    const level = new Level<Buffer, Buffer>(directory, {
-      ...bufferEncodings,
-      cacheSize: options.cacheBytes,
-      writeBufferSize: options.writeBufferBytes,
-      maxOpenFiles: options.maxOpenTables + openFilesBesideTables
-    })
-    await level.open()
+    const level = await openFiles(directory, options)
     const database = adaptLevel(level)
     if (!isCompactable(level)) return database
     // Compacting a range writes out what is in memory before it finds that the range is empty.
@@ -41,6 +33,23 @@ export async function openLevel(directory: string, options: LevelOptions): Promi
   } catch (thrown) {
     throw explain(directory, thrown)
   }
+}
+
+/** As `openLevel`, the database itself. Errors: its own. */
+export async function openFiles(
+  directory: string,
+  options: LevelOptions
+): Promise<Level<Buffer, Buffer>> {
+  await mkdir(directory, { recursive: true })
+  await checkFiles(directory)
+  const level = new Level<Buffer, Buffer>(directory, {
+    ...bufferEncodings,
+    cacheSize: options.cacheBytes,
+    writeBufferSize: options.writeBufferBytes,
+    maxOpenFiles: options.maxOpenTables + openFilesBesideTables
+  })
+  await level.open()
+  return level
 }
 
 /** Anything of the abstract-level family, opened with buffers for keys and values, as a Database. */
@@ -140,8 +149,18 @@ const sliceBytes = 16 * 1024 * 1024
 // LevelDB takes a directory without CURRENT for a new one, and deletes the tables that it finds there.
 async function checkFiles(directory: string): Promise<void> {
   const files = await readdir(directory)
-  if (files.includes('CURRENT') || !files.some((name) => /\.(ldb|log)$/.test(name))) return
+  if (files.includes('CURRENT') || !files.some(isOfRows)) return
   throw new Error('Corruption: the file CURRENT is gone, but there are tables')
+}
+
+/** Whether there are files from which a salvage could take rows. */
+export async function holdsRows(directory: string): Promise<boolean> {
+  const files = await readdir(directory).catch(() => [])
+  return files.some(isOfRows)
+}
+
+function isOfRows(file: string): boolean {
+  return /\.(ldb|log)$/.test(file)
 }
 
 /**
@@ -156,15 +175,13 @@ export function explainFirstReads(directory: string, thrown: unknown): unknown {
 }
 
 const databaseFailure = /^(IO error|Corruption)/
-// Of a table that was cut off to nothing, which cannot be mapped, LevelDB only says that an argument is invalid.
-const damagedFiles = /corrupt|IO error: .*(No such file|\.ldb: Invalid argument)/i
 
 function explain(directory: string, thrown: unknown): AnnealError {
   const { reason, code } = causeOf(thrown)
   const whatToDo =
     code === 'LEVEL_LOCKED'
       ? 'Another process has it open: stop that one, or give this node a data directory of its own.'
-      : code === 'LEVEL_CORRUPTION' || damagedFiles.test(reason)
+      : areFilesDamaged(thrown)
         ? 'The files are damaged. Move the directory away and start again: the node comes back empty and takes its data from the other replicas.'
         : 'Check that the directory exists, is writable and that its disk is not full.'
   return new AnnealError(

@@ -14,6 +14,8 @@ import type { Store } from './store.ts'
  *   w | l | list | 0 | chunk 2     the names for 256 partitions, 8 bytes each; zeros: none
  */
 const prefix = 0x77
+/** All of it. */
+export const watermarkRows: RowRange = { from: Buffer.of(prefix), to: Buffer.of(prefix + 1) }
 const tableKind = 0x74
 const contentKind = 0x63
 const listKind = 0x6c

@@ -31,6 +31,11 @@ export class EarlyMarks {
     })
   }
 
+  /** Rows of the partition may be missing, or old, and nothing is known of it any more. */
+  salvaged(partition: number): void {
+    this.#tell(({ service }) => service.markEarly(partition, 'damage was found'))
+  }
+
   /** The target may have missed writes that nobody keeps for it any more. */
   missed(partition: number, target: string): void {
     this.#tell(({ service }) => service.markEarly(partition, 'hints were lost', target))

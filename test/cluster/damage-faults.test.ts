@@ -6,6 +6,7 @@ import { Level } from 'level'
 import { SeededRandom } from '../sim/seeded-random.ts'
 import { ClusterProcess } from './cluster-process.ts'
 import { call, contextOf, describe, get, problemOf, put } from './kv-client.ts'
+import { treesOf } from './repair-calls.ts'
 import type { ServerProcess } from './server-process.ts'
 
 // Small tables, so that there are some to damage beside the log.
@@ -94,7 +95,7 @@ for (const [what, value] of Object.entries(values)) {
   })
 }
 
-test('whatever bits of its files flip, a node serves no wrong value, or stops and says what to do', async (t) => {
+test('whatever bits of its files flip, a node serves no wrong value, and heals, or stops and says what to do', async (t) => {
   const random = new SeededRandom(process.env['ANNEAL_TEST_SEED'] ?? '4')
   const keys = Array.from({ length: 300 }, (_, i) => `/kv/flips/${i}`)
   const textOf = (key: string) => `${key} `.repeat(20)
@@ -108,21 +109,26 @@ test('whatever bits of its files flip, a node serves no wrong value, or stops an
   for (const file of files) await flipBits(join(database, file), random)
   const from = victim.log.length
   victim.spawn()
-  await Promise.race([victim.ended, victim.waitReady().catch(() => {})])
-  for (const key of victim.isRunning ? keys : []) {
+  const isUp = await Promise.race([victim.ended, victim.waitReady().catch(() => null)])
+  for (const key of isUp === undefined ? keys : []) {
     const read = await get(victim.url, key)
     const isRight = read.status === 200 && read.body.toString() === textOf(key)
-    const isStopping = read.status === 0 || problemOf(read)['code'] === 'not_ready'
-    assert.ok(isRight || isStopping, `${key}: ${describe(read)}`)
+    // While the database is salvaged nobody listens there.
+    const isAway = read.status === 0 || problemOf(read)['code'] === 'not_ready'
+    assert.ok(isRight || isAway, `${key}: ${describe(read)}`)
     // The tables are merged as more is written, which may be when the damage is met.
     if (isRight) await put(victim.url, key, textOf(key), contextOf(read))
   }
-  t.diagnostic(
-    `${files.length} damaged files; the node is ${victim.isRunning ? 'running' : 'gone'}`
+  const ending = await victim.waitReady().then(
+    () => null,
+    () => victim.ended
   )
-  if (!victim.isRunning || !(await victim.isReady())) {
-    assert.equal(await victim.ended, 1)
-    const said = victim.log.slice(from).map(({ msg, ...rest }) => msg + JSON.stringify(rest))
+  const said = victim.log.slice(from).map(({ msg, ...rest }) => msg + JSON.stringify(rest))
+  t.diagnostic(
+    `${files.length} damaged files; the node is ${ending === null ? 'running' : 'gone'}, ${said.filter((line) => /the database was salvaged/.test(line)).length} salvages`
+  )
+  if (ending !== null) {
+    assert.equal(ending, 1)
     assert.match(said.join('\n'), /move the (data )?directory away/i)
     await rename(database, `${database}.damaged`)
     await victim.start()
@@ -132,6 +138,43 @@ test('whatever bits of its files flip, a node serves no wrong value, or stops an
     const read = await get(victim.url, key)
     assert.ok(read.status === 200 && read.body.toString() === textOf(key), describe(read))
   }
+})
+
+test('a node that meets blocks that cannot be read salvages its database, and heals', async () => {
+  const keys = Array.from({ length: 600 }, (_, i) => `/kv/blocks/${i}`)
+  const textOf = (key: string) => `${key} `.repeat(30)
+  await Promise.all(keys.map((key) => put(victim.url, `${key}?w=all`, textOf(key))))
+  await victim.end('SIGTERM')
+  const database = join(victim.settings.data, 'db')
+  for (const name of await readdir(database)) {
+    const path = join(database, name)
+    const { size } = await stat(path)
+    if (!name.endsWith('.ldb') || size < 8192) continue
+    const file = await open(path, 'r+')
+    await file.write(Buffer.alloc(1000, 0xff), 0, 1000, Math.floor(size * 0.3))
+    await file.close()
+  }
+  const from = victim.log.length
+  await victim.start()
+  const { pid } = victim
+  // Merging tables is what cannot go on.
+  let isMet = false
+  const met = victim.logged(/the database was salvaged/, from).then(() => {
+    isMet = true
+  })
+  for (let i = 0; !isMet && i < 20_000; i++) {
+    await put(cluster.node(2).url, keys[i % keys.length] ?? '', textOf(keys[i % keys.length] ?? ''))
+  }
+  await met
+  await victim.waitReady()
+  await cluster.settled()
+  await victim.until('is equal to the others', async () => {
+    const all = await Promise.all(cluster.nodes.map((node) => treesOf(node)))
+    const roots = all.map((trees) => trees.map(({ root }) => root).join())
+    return roots.every((each) => each === roots[0])
+  })
+  assert.equal(victim.pid, pid, 'it is the same process')
+  assert.match((await call(victim.url, '/metrics')).body.toString(), /storage_salvages_total 1\n/)
 })
 
 async function flipBits(path: string, random: SeededRandom): Promise<void> {

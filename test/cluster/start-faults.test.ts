@@ -4,9 +4,11 @@ import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { freePorts } from './cluster-process.ts'
+import { describe, get, put } from './kv-client.ts'
 import { type Ending, ServerProcess } from './server-process.ts'
 
 /** One node that runs, one data directory of a node that was stopped, and starts that must fail beside them. */
+const keys = Array.from({ length: 20 }, (_, i) => `/kv/start/${i}`)
 let directory = ''
 let running: ServerProcess
 let stopped: ServerProcess
@@ -20,8 +22,9 @@ before(async () => {
     http: ports[0] ?? '',
     peer: ports[1] ?? ''
   })
-  stopped = new ServerProcess(settings('stopped'))
+  stopped = new ServerProcess({ ...settings('stopped'), set: ['replication.n=1'] })
   await Promise.all([running.start(), stopped.start()])
+  for (const key of keys) assert.equal((await put(stopped.url, key, key)).status, 204)
   assert.equal(await stopped.end('SIGTERM'), 0)
 })
 
@@ -112,7 +115,7 @@ const damages: Record<string, (database: string, manifest: string) => Promise<vo
 }
 
 for (const [what, damage] of Object.entries(damages)) {
-  test(`${what} ends the start with what to do`, async () => {
+  test(`with ${what} the node starts with all that it had written`, async () => {
     const data = join(directory, what.replaceAll(' ', '-'))
     await cp(stopped.settings.data, data, { recursive: true })
     const database = join(data, 'db')
@@ -120,18 +123,37 @@ for (const [what, damage] of Object.entries(damages)) {
     const manifest = files.find((name) => name.startsWith('MANIFEST'))
     assert.ok(manifest !== undefined)
     await damage(database, join(database, manifest))
-    await assertRefused({ id: 'stopped', data }, data, /move the directory away/i, /replicas/)
+    const node = new ServerProcess({ ...stopped.settings, data })
+    await node.start()
+    assert.equal((await node.logged(/files of the database are damaged/)).level, 'error')
+    assert.equal((await node.logged(/the database was salvaged/)).level, 'warn')
+    for (const key of keys) {
+      const read = await get(node.url, key)
+      assert.ok(read.status === 200 && read.body.toString() === key, describe(read))
+    }
+    assert.equal(await node.end('SIGTERM'), 0)
+    const from = node.log.length
+    await node.start()
+    const said = node.log.slice(from).filter(({ msg }) => /the database was salvaged/.test(msg))
+    assert.deepEqual(said, [], 'what was salvaged stays so')
+    assert.equal(await node.end('SIGTERM'), 0)
   })
 }
 
-test('with the damaged database moved away the node starts again, empty', async () => {
-  const { data } = stopped.settings
+test('with a damaged database of which nothing is left the start says what to do, and does it once that is moved away', async () => {
+  const data = join(directory, 'nothing-left')
   const database = join(data, 'db')
+  await cp(stopped.settings.data, data, { recursive: true })
+  for (const name of await readdir(database)) {
+    if (/\.(ldb|log)$/.test(name)) await rm(join(database, name))
+  }
   await writeFile(join(database, 'CURRENT'), 'garbage\n')
-  await assertRefused({ id: 'stopped', data }, /move the directory away/i)
+  await assertRefused({ id: 'stopped', data }, data, /move the directory away/i, /replicas/)
   await rename(database, `${database}.damaged`)
-  await stopped.start()
-  assert.equal(await stopped.end('SIGTERM'), 0)
+  const node = new ServerProcess({ ...stopped.settings, data })
+  await node.start()
+  assert.equal((await get(node.url, keys[0] ?? '')).status, 404)
+  assert.equal(await node.end('SIGTERM'), 0)
 })
 
 test('a process that ended without a word while the database was opened is told of by the next one', async () => {

@@ -36,6 +36,7 @@ test('what cannot be read of a partition is damage of it, also where its leaves 
       },
       random: seededRandom(1),
       database,
+      isSalvaged: false,
       log: { debug() {}, info() {}, warn() {}, error() {} },
       config: loadConfig({
         flags: { id: 'n1', set: ['cluster.partitions=8', 'cluster.secret=a secret'] },

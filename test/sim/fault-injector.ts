@@ -226,7 +226,14 @@ export class FaultInjector {
         victim.replaceDisk(new Map())
         return this.#startLater(victim)
       case 'oldDisk':
-        return this.#oldDisk(victim)
+        return this.#oldDisk(victim, 'an old copy of its disk', (image) =>
+          victim.replaceDisk(image)
+        )
+      case 'salvage':
+        return this.#oldDisk(victim, 'what could be read of its disk', (image) => {
+          this.tampered++
+          victim.salvageDisk(image)
+        })
     }
   }
 
@@ -237,16 +244,16 @@ export class FaultInjector {
     void this.#victim.disk.tamper(how)
   }
 
-  #oldDisk(victim: SimNode): void {
+  #oldDisk(victim: SimNode, what: string, replace: (image: DiskImage) => void): void {
     if (this.#oldImage === null) {
       this.#note(`a copy is made of the disk of ${victim.id}`)
       this.#oldImage = victim.disk.copy()
       return
     }
-    this.#note(`${victim.id} comes back with an old copy of its disk`)
+    this.#note(`${victim.id} comes back with ${what}`)
     this.forgotten = true
     victim.crash()
-    victim.replaceDisk(this.#oldImage)
+    replace(this.#oldImage)
     this.#oldImage = null
     this.#startLater(victim)
   }

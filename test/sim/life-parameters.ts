@@ -1,7 +1,15 @@
 import { SeededRandom } from './seeded-random.ts'
 
 /** What one node, the victim, may suffer beyond what the others do: it forgets what it had promised to keep. */
-export const lossyFaults = ['none', 'forget', 'flip', 'rot', 'oldDisk', 'lostDisk'] as const
+export const lossyFaults = [
+  'none',
+  'forget',
+  'flip',
+  'rot',
+  'oldDisk',
+  'lostDisk',
+  'salvage'
+] as const
 export type LossyFault = (typeof lossyFaults)[number]
 
 /** Faults per virtual minute, on average. Zero: none of that kind in this life. */

@@ -219,6 +219,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'watermark-ignored-on-arrival',
     rule: 'What was once known to all and is not held here is not taken before the others were asked.',
+    situation: oldDisks,
     edits: [
       {
         file: arrival,
@@ -230,6 +231,7 @@ export const repairMutants: readonly Mutant[] = [
   {
     name: 'own-absence-concludes',
     rule: 'That a replica lacks a version proves nothing; the others are asked.',
+    situation: forgottenProofs,
     edits: [
       {
         file: arrival,

@@ -3,6 +3,7 @@ import type { Timers } from '../../core/ports.ts'
 import type { Database, DatabaseOperation } from '../../storage/database.ts'
 import { isHintRowKey } from '../../storage/hint-row.ts'
 import { adaptLevel } from '../../storage/level.ts'
+import { survivesSalvage } from '../../storage/salvaged-rows.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 /** What lies on a platter: rows by their key as a string of characters below 256. */
@@ -15,6 +16,7 @@ export interface SimDiskOptions {
   readonly writeMs: { readonly min: number; readonly max: number }
 }
 
+const keptBySalvage = 0.8
 const tombstoneRowKind = 't'.charCodeAt(0)
 
 interface Unsynced {
@@ -39,6 +41,7 @@ export class SimDisk {
   #failNextBatch = false
   #full = false
   #holed = false
+  #isSalvaged = false
   /** An object's row has no tombstone any more; told what it was and what it is. */
   onTombstoneGone: (rowId: string, before: Buffer, after: Buffer | undefined) => void = () => {}
   /** A hint is gone for good; told its row. */
@@ -54,6 +57,7 @@ export class SimDisk {
   /** Opens the database for one life of the node; batches wait on that life's timers. */
   async open(timers: Timers): Promise<Database> {
     const session = ++this.#session
+    this.#isSalvaged = false
     this.#holed = false
     const level = new MemoryLevel<Buffer, Buffer>({
       keyEncoding: 'buffer',
@@ -131,6 +135,27 @@ export class SimDisk {
     this.#image = new Map(image)
     this.#hintRows = hintRowsIn(image)
     this.#unsynced = []
+  }
+
+  /**
+   * What is left of a damaged database, only while the node is down: most rows as they are, some as they were in an older
+   * image, which may also bring deleted ones back, and some not at all.
+   */
+  salvage(older: DiskImage): void {
+    const image: DiskImage = new Map()
+    for (const id of [...new Set([...this.#image.keys(), ...older.keys()])].sort()) {
+      const isKept = this.#random.chance(keptBySalvage)
+      const from = isKept ? this.#image : this.#random.chance(0.5) ? older : null
+      const value = from?.get(id)
+      if (value !== undefined && survivesSalvage(Buffer.from(id, 'latin1'))) image.set(id, value)
+    }
+    this.replace(image)
+    this.#isSalvaged = true
+  }
+
+  /** Whether the database has not been opened since it was salvaged. */
+  get isSalvaged(): boolean {
+    return this.#isSalvaged
   }
 
   failNextBatch(): void {

@@ -68,6 +68,7 @@ export class SimNode {
     this.#nodeTime = nodeTime
     const transport = network.transportFor(this.id)
     const lifeRandom = random.fork(`${this.id}/${life}`)
+    const { isSalvaged } = this.disk
     const database = await this.disk.open(nodeTime.timers)
     try {
       const node = await createNode({
@@ -76,6 +77,7 @@ export class SimNode {
         random: lifeRandom,
         transport,
         database,
+        isSalvaged,
         log,
         config,
         release: 'simulated',
@@ -148,6 +150,11 @@ export class SimNode {
   replaceDisk(image: DiskImage): void {
     if (this.#state !== 'down') throw new Error('a disk is replaced while the node is down')
     this.disk.replace(image)
+  }
+
+  salvageDisk(older: DiskImage): void {
+    if (this.#state !== 'down') throw new Error('a disk is salvaged while the node is down')
+    this.disk.salvage(older)
   }
 
   jumpClock(byMs: number): void {

@@ -110,6 +110,9 @@ export const oldDisks: Situation = ({ faults, healing }) => ({
   healing: { ...healing, intervalMs: 2000, graceMs: 0, bytesPerSecondMax: 16 * mebi }
 })
 
+/** As `oldDisks`, of disks whose databases were damaged and salvaged. */
+export const salvagedDisks: Situation = (drawn) => ({ ...oldDisks(drawn), lossyFault: 'salvage' })
+
 /** A node loses rows of keys that are written all the time, and nothing brings them back for long. */
 export const forgottenRows: Situation = ({ faults, healing }) => ({
   ...longAndBusy,
@@ -178,5 +181,6 @@ export const situations: Readonly<Record<string, Situation>> = {
   forgottenProofs,
   oldRows,
   oldDisks,
+  salvagedDisks,
   busyComparisons
 }

@@ -1,5 +1,5 @@
 import type { Mutant } from './mutant.ts'
-import { forgottenRows, oldRows } from './situations.ts'
+import { forgottenRows, oldRows, salvagedDisks } from './situations.ts'
 
 const minter = 'storage/minter.ts'
 const coordinate = 'storage/coordinate.ts'
@@ -10,6 +10,18 @@ const reception = 'server/reception.ts'
 
 /** Rules of dots, versions, rows and batches, each broken. */
 export const storageMutants: readonly Mutant[] = [
+  {
+    name: 'salvage-keeps-knowledge',
+    rule: 'What was known of the rows of a database counts no more once it was salvaged.',
+    situation: salvagedDisks,
+    edits: [
+      {
+        file: 'storage/salvaged-rows.ts',
+        find: 'return !knowledge.includes(rowKey[0])',
+        replace: 'return !knowledge.includes(rowKey[rowKey.length])'
+      }
+    ]
+  },
   {
     name: 'read-await-stage',
     rule: 'A row is read, merged and staged without waiting for anything in between.',

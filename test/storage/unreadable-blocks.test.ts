@@ -1,42 +1,19 @@
 import assert from 'node:assert/strict'
-import { open, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { sliceRowsMax } from '../../core/limits.ts'
 import { partitionRange } from '../../storage/keys.ts'
 import { openLevel } from '../../storage/level.ts'
 import { DamagedRowError, type Store } from '../../storage/store.ts'
+import { damagedLevel, keys, levelOptions } from './damaged-level.ts'
 import { put, writeOf } from './open-store.ts'
-import { temporaryLevel } from './temporary-level.ts'
 import { keyWithToken, leavesOfRows, openWorld } from './tree-world.ts'
 
-const options = {
-  cacheBytes: 1024 * 1024,
-  writeBufferBytes: 8 * 1024 * 1024,
-  maxOpenTables: 64
-}
-const keys = Array.from({ length: 3000 }, (_, i) => keyWithToken(i * 1_400_000, `key ${i}`))
-
 /** Rows in tables of which one has blocks that cannot be unpacked any more. */
-async function damagedLevel(t: TestContext) {
-  const { directory, database } = await temporaryLevel(t)
-  const world = await openWorld(database)
-  for (const key of keys) put(world.store, key, writeOf('value '.repeat(60)))
-  await world.store.drained()
-  const objects = new Map(keys.map((key) => [key.id, world.store.read(key)?.versions ?? []]))
-  await world.keeper.close()
-  await world.store.close()
-  const tables = (await readdir(directory)).filter((name) => name.endsWith('.ldb'))
-  const sizes = await Promise.all(
-    tables.map(async (name) => ({ name, size: (await stat(join(directory, name))).size }))
-  )
-  const largest = sizes.reduce((a, b) => (b.size > a.size ? b : a))
-  const file = await open(join(directory, largest.name), 'r+')
-  await file.write(Buffer.alloc(3000, 0xff), 0, 3000, Math.floor(largest.size * 0.4))
-  await file.close()
-  const damaged = await openLevel(directory, options)
-  t.after(() => damaged.close())
-  return { database: damaged, objects }
+async function openDamaged(t: TestContext) {
+  const { directory, objects } = await damagedLevel(t)
+  const database = await openLevel(directory, levelOptions)
+  t.after(() => database.close())
+  return { database, objects }
 }
 
 function isReadable(store: Store, key: (typeof keys)[number]): boolean {
@@ -50,7 +27,7 @@ function isReadable(store: Store, key: (typeof keys)[number]): boolean {
 
 describe('blocks of a table that cannot be read', () => {
   test('keep nobody from walking, counting and comparing the rows around them', async (t) => {
-    const { database, objects } = await damagedLevel(t)
+    const { database, objects } = await openDamaged(t)
     const { store, trees, keeper, mismatches, told } = await openWorld(database)
     put(store, keyWithToken(0, 'key 0'), writeOf('minted'))
     const lost = keys.filter((key) => !isReadable(store, key))
@@ -92,7 +69,7 @@ describe('blocks of a table that cannot be read', () => {
   })
 
   test('do not let an older copy of a row show through', async (t) => {
-    const { database } = await damagedLevel(t)
+    const { database } = await openDamaged(t)
     const { store } = await openWorld(database)
     const walked: { readonly id: string; readonly isWhole: boolean }[] = []
     let { from } = partitionRange(0, 1)

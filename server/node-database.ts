@@ -1,0 +1,138 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { access, open, rename, rm } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { AnnealError } from '../core/errors.ts'
+import type { Log } from '../core/ports.ts'
+import type { Database } from '../storage/database.ts'
+import { holdsRows, type LevelOptions, openLevel } from '../storage/level.ts'
+import type { SalvageWay } from '../storage/level-salvage.ts'
+
+export interface OpenedDatabase {
+  readonly database: Database
+  /** See `NodePorts.isSalvaged`. */
+  readonly isSalvaged: boolean
+}
+
+/** What the process that salvages is told, and how it answers. */
+export interface SalvagePlan {
+  readonly directory: string
+  readonly into: string
+  readonly options: LevelOptions
+  readonly way: SalvageWay
+}
+export type SalvageAnswer = { readonly rows: number } | { readonly reason: string }
+
+/**
+ * The database of a node on its disk, and what becomes of it when files of it are damaged: all that can be read is copied
+ * into a new one, which takes its place. From the decision to do so until it is done a mark lies beside it, so that
+ * whoever opens it next goes on there.
+ */
+export class NodeDatabase {
+  readonly directory: string
+  readonly #mark: string
+  /** The new one, once it is complete and until it takes its place. */
+  readonly #salvaged: string
+  /** The old one, from then on. */
+  readonly #damaged: string
+  readonly #options: LevelOptions
+  readonly #log: Log
+
+  constructor(data: string, options: LevelOptions, log: Log) {
+    this.directory = join(data, 'db')
+    this.#mark = join(data, 'salvaging')
+    this.#salvaged = join(data, 'db.salvaged')
+    this.#damaged = join(data, 'db.before-salvage')
+    this.#options = options
+    this.#log = log
+  }
+
+  /** Errors: as `openLevel`. */
+  async open(): Promise<OpenedDatabase> {
+    const isSalvaged = (await this.#isCondemned()) && (await this.#salvage())
+    return { database: await openLevel(this.directory, this.#options), isSalvaged }
+  }
+
+  /**
+   * The database, which is closed, is salvaged when it is opened next. Errors: rejects with the damage where nothing is
+   * left to be salvaged; where the mark cannot be written.
+   */
+  async condemn(damage: AnnealError): Promise<void> {
+    if (!(await holdsRows(this.directory))) throw damage
+    this.#log.error(
+      { directory: this.directory, reason: damage.message },
+      'files of the database are damaged: what can be read of them is copied into a new one, and what is missing is taken from the other replicas'
+    )
+    const mark = await open(this.#mark, 'w')
+    await mark.sync()
+    await mark.close()
+  }
+
+  async #isCondemned(): Promise<boolean> {
+    try {
+      await access(this.#mark)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Answers false where there is nothing: somebody has moved the database away, and the node comes back empty. */
+  async #salvage(): Promise<boolean> {
+    const beganMs = performance.now()
+    const isThere = (await holdsRows(this.#salvaged)) || (await this.#copy())
+    if (isThere) {
+      // The last process may have ended anywhere in between.
+      if (await holdsRows(this.directory)) {
+        await rm(this.#damaged, { recursive: true, force: true })
+        await rename(this.directory, this.#damaged)
+      }
+      await rm(this.directory, { recursive: true, force: true })
+      await rename(this.#salvaged, this.directory)
+      const seconds = Math.round(performance.now() - beganMs) / 1000
+      this.#log.warn(
+        { directory: this.directory, damaged: this.#damaged, seconds },
+        'the database was salvaged; the damaged one lies beside it, and can be deleted'
+      )
+    }
+    await rm(this.#mark, { force: true })
+    return isThere
+  }
+
+  /** Answers false where there is nothing to be copied. */
+  async #copy(): Promise<boolean> {
+    const { directory } = this
+    if (!(await holdsRows(directory))) return false
+    const into = `${this.#salvaged}.part`
+    const reasons: string[] = []
+    for (const way of ['levels', 'tables'] as const) {
+      const reason = await salvageElsewhere({ directory, into, options: this.#options, way })
+      if (reason === null) {
+        await rename(into, this.#salvaged)
+        return true
+      }
+      reasons.push(reason)
+    }
+    await rm(into, { recursive: true, force: true })
+    await rm(this.#mark, { force: true })
+    throw new AnnealError(
+      'internal',
+      `the damaged database in ${directory} could not be salvaged: ${reasons.join('; ')}. Move the directory away and start again: the node comes back empty and takes its data from the other replicas.`
+    )
+  }
+}
+
+/** Salvages in a process of its own. Answers with why that failed; null where it did not. */
+async function salvageElsewhere(plan: SalvagePlan): Promise<string | null> {
+  // Sources and compiled files lie side by side in the same way; only their extension differs.
+  const program = new URL(`./salvage-process${extname(import.meta.url)}`, import.meta.url)
+  const child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  let answer: SalvageAnswer = { reason: 'LevelDB ended the process' }
+  child.on('message', (received) => {
+    // Only the child can send here, and it is the same program.
+    answer = received as SalvageAnswer
+  })
+  child.send(plan)
+  await once(child, 'exit')
+  return 'reason' in answer ? answer.reason : null
+}

@@ -1,0 +1,135 @@
+import { link, mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Level } from 'level'
+import { isDamage } from './damage.ts'
+import { type LevelOptions, openFiles } from './level.ts'
+import { survivesSalvage } from './salvaged-rows.ts'
+
+type OpenedFiles = Level<Buffer, Buffer>
+
+const rowsAtOnce = 256
+
+/**
+ * How the rows of a damaged database are reached: by way of its own list of tables, which is fast, or from all tables that
+ * are there, whatever the list says of them.
+ */
+export type SalvageWay = 'levels' | 'tables'
+
+/**
+ * Copies all rows that can be read of a database whose files are damaged, and which nobody has open, into a new one. The
+ * old one stays, but for what LevelDB does to it when it opens it (`levels`). Answers with how many rows were copied.
+ *
+ * Files in which keys are out of order, or worse, may bring LevelDB to end the process without a word: it is a process
+ * of its own that should do this. Errors: what LevelDB throws where it cannot make anything of the files; what writing
+ * the new database throws.
+ */
+export async function salvageLevel(
+  directory: string,
+  into: string,
+  options: LevelOptions,
+  way: SalvageWay
+): Promise<number> {
+  const tables = `${into}.tables`
+  await rm(into, { recursive: true, force: true })
+  await rm(tables, { recursive: true, force: true })
+  try {
+    if (way === 'tables') await gatherTables(directory, tables)
+    const source = await openFiles(way === 'tables' ? tables : directory, options)
+    const target = await openFiles(into, options)
+    try {
+      return await copyReadable(source, target)
+    } finally {
+      await source.close()
+      await target.close()
+    }
+  } finally {
+    await rm(tables, { recursive: true, force: true })
+  }
+}
+
+/** All tables in one level of a database of its own, which LevelDB reads, but cannot merge. */
+async function gatherTables(from: string, to: string): Promise<void> {
+  if (!canRepair(Level)) throw new Error('this kind of database cannot be put together anew')
+  await mkdir(to, { recursive: true })
+  // Files are replaced there, and never changed.
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    if (entry.isFile() && entry.name !== 'LOCK') {
+      await link(join(from, entry.name), join(to, entry.name))
+    }
+  }
+  await Level.repair(to)
+  // Merging is where keys out of order end the process. Where its tables would go there are directories.
+  const numbers = (await readdir(to)).map((name) => Number.parseInt(name.replace(/\D*/, ''), 10))
+  const last = Math.max(0, ...numbers.filter(Number.isInteger))
+  for (let number = last + 1; number <= last + tablesKeptFromMerging; number++) {
+    await mkdir(join(to, `${String(number).padStart(6, '0')}.ldb`))
+  }
+}
+
+// LevelDB gives up at the first one that it cannot write.
+const tablesKeptFromMerging = 64
+
+/** Of classic-level, which `level` is on Node, but says only of itself that it is abstract. */
+interface Repairer {
+  repair(directory: string): Promise<void>
+}
+
+function canRepair(level: object): level is Repairer {
+  return 'repair' in level
+}
+
+async function copyReadable(source: OpenedFiles, target: OpenedFiles): Promise<number> {
+  let rows = 0
+  for await (const keys of readableKeys(source)) {
+    const batch = target.batch()
+    for (const key of keys) {
+      const value = survivesSalvage(key) ? newestOf(source, key) : undefined
+      if (value === undefined) continue
+      batch.put(key, value)
+      rows++
+    }
+    await batch.write()
+  }
+  // What is synced last has everything before it synced.
+  await target
+    .batch()
+    .put(lastKey, lastKey)
+    .del(lastKey)
+    .write({ ...{ sync: true } })
+  return rows
+}
+
+const lastKey = Buffer.of(0)
+
+/**
+ * All keys, in pieces. An iterator goes past blocks that it cannot read, and only at its end says so, instead of the last
+ * rows: those are read once more, one by one.
+ */
+async function* readableKeys(level: OpenedFiles): AsyncGenerator<readonly Buffer[]> {
+  let last: Buffer | null = null
+  for (const size of [rowsAtOnce, 1]) {
+    const iterator = level.keys<Buffer>(last === null ? {} : { gt: last })
+    try {
+      for (;;) {
+        const keys: Buffer[] = await iterator.nextv(size)
+        if (keys.length === 0) return
+        last = keys.at(-1) ?? last
+        yield keys
+      }
+    } catch (thrown) {
+      if (!isDamage(thrown)) throw thrown
+    } finally {
+      await iterator.close()
+    }
+  }
+}
+
+/** What an iterator shows may be an older copy, where the newest is in a block that cannot be read: then there is none. */
+function newestOf(level: OpenedFiles, key: Buffer): Buffer | undefined {
+  try {
+    return level.getSync(key)
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw thrown
+    return undefined
+  }
+}
