@@ -12,6 +12,8 @@ import type { ServerProcess } from './server-process.ts'
 // Small tables, so that there are some to damage beside the log.
 const settings = ['storage.writeBufferBytes=64KiB', 'readRepair.probability=1']
 const flipsPerFile = 12
+/** Exchanges that come too early for one of the two are tried again after a while. */
+const healSeconds = 30
 
 let cluster: ClusterProcess
 let victim: ServerProcess
@@ -168,11 +170,15 @@ test('a node that meets blocks that cannot be read salvages its database, and he
   await met
   await victim.waitReady()
   await cluster.settled()
-  await victim.until('is equal to the others', async () => {
-    const all = await Promise.all(cluster.nodes.map((node) => treesOf(node)))
-    const roots = all.map((trees) => trees.map(({ root }) => root).join())
-    return roots.every((each) => each === roots[0])
-  })
+  await victim.until(
+    'is equal to the others',
+    async () => {
+      const all = await Promise.all(cluster.nodes.map((node) => treesOf(node)))
+      const roots = all.map((trees) => trees.map(({ root }) => root).join())
+      return roots.every((each) => each === roots[0])
+    },
+    healSeconds
+  )
   assert.equal(victim.pid, pid, 'it is the same process')
   assert.match((await call(victim.url, '/metrics')).body.toString(), /storage_salvages_total 1\n/)
 })
