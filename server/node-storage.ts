@@ -7,6 +7,7 @@ import { type ObjectKey, partitionsIn, type RowRange } from '../storage/keys.ts'
 import { Store } from '../storage/store.ts'
 import { TreeKeeper } from '../storage/tree-keeper.ts'
 import type { Config } from './config/schema.ts'
+import { keyOf } from './coordinator/coordinator-context.ts'
 import { DiskWatch } from './disk-watch.ts'
 import type { NodePorts } from './node.ts'
 import type { NodeMetrics } from './node-metrics.ts'
@@ -147,6 +148,7 @@ function openStore(
     durability: config.durability,
     pendingBytesMax,
     trees,
+    keyOf,
     events: {
       onBatch: ({ operations, bytes }) => {
         metrics.batches.inc()

@@ -14,6 +14,8 @@ export interface StoreOptions {
   /** `fsync`: a write is durable once it is on disk. `os`: once the operating system has it. */
   readonly durability: 'fsync' | 'os'
   readonly pendingBytesMax: number
+  /** Where an object with these names belongs. */
+  readonly keyOf?: (bucket: Uint8Array, key: Uint8Array) => ObjectKey
   readonly events: StoreEvents
   readonly trees?: RowWatcher
 }

@@ -378,10 +378,18 @@ export class Store {
   }
 
   // After any read error the node may have lost what it minted on this row, hence the new incarnation.
-  #noteDamage(key: ObjectKey, reason: string): void {
+  #noteDamage(damaged: ObjectKey, reason: string): void {
+    const key = this.#options.keyOf?.(damaged.bucket, damaged.key) ?? damaged
+    // Bits of the key have flipped. Asked by its names, others would give what belongs elsewhere.
+    if (key.id !== damaged.id) this.#dropMisplaced(damaged)
     this.#options.events.onDamage(key, reason)
     this.noteLoss(`damaged row: ${reason}`)
     this.#distrust(key)
+  }
+
+  #dropMisplaced({ id, row }: ObjectKey): void {
+    this.#damage.healed(id)
+    void this.changeAside([{ type: 'del', key: row }]).catch(() => {})
   }
 
   // Its leaf may have been counted without the row.
