@@ -8,20 +8,23 @@ import type { Database } from '../storage/database.ts'
 import { holdsRows, type LevelOptions, openLevel } from '../storage/level.ts'
 import type { SalvageWay } from '../storage/level-salvage.ts'
 
-export interface OpenedDatabase {
-  readonly database: Database
-  /** See `NodePorts.isSalvaged`. */
-  readonly isSalvaged: boolean
-}
-
-/** What the process that salvages is told, and how it answers. */
-export interface SalvagePlan {
+/** What the other process is told, and how it answers. */
+export type DatabasePlan = SalvagePlan | TrialPlan
+interface SalvagePlan {
   readonly directory: string
   readonly into: string
   readonly options: LevelOptions
   readonly way: SalvageWay
 }
+interface TrialPlan {
+  readonly directory: string
+  readonly options: LevelOptions
+  readonly trialMs: number
+}
 export type SalvageAnswer = { readonly rows: number } | { readonly reason: string }
+
+// LevelDB begins to merge tables as soon as it is open.
+const trialMs = 2000
 
 /**
  * The database of a node on its disk, and what becomes of it when files of it are damaged: all that can be read is copied
@@ -48,14 +51,13 @@ export class NodeDatabase {
   }
 
   /** Errors: as `openLevel`. */
-  async open(): Promise<OpenedDatabase> {
-    const isSalvaged = (await this.#isCondemned()) && (await this.#salvage())
-    return { database: await openLevel(this.directory, this.#options), isSalvaged }
+  open(): Promise<Database> {
+    return openLevel(this.directory, this.#options)
   }
 
   /**
-   * The database, which is closed, is salvaged when it is opened next. Errors: rejects with the damage where nothing is
-   * left to be salvaged; where the mark cannot be written.
+   * The database, which is closed, is to be salvaged before it is opened again. Errors: rejects with the damage where
+   * nothing is left to be salvaged; where the mark cannot be written.
    */
   async condemn(damage: AnnealError): Promise<void> {
     if (!(await holdsRows(this.directory))) throw damage
@@ -68,19 +70,30 @@ export class NodeDatabase {
     await mark.close()
   }
 
-  async #isCondemned(): Promise<boolean> {
-    try {
-      await access(this.#mark)
-      return true
-    } catch {
-      return false
-    }
+  /**
+   * Where opening the database has ended processes before: condemns it if that ends another one. Errors: as `condemn`;
+   * rejects with the signal's reason once that is aborted.
+   */
+  async tryOut(signal: AbortSignal): Promise<void> {
+    if (!(await holdsRows(this.directory))) return
+    const plan = { directory: this.directory, options: this.#options, trialMs }
+    const answer = await askElsewhere(plan, signal)
+    if (answer !== null) return
+    await this.condemn(
+      new AnnealError('internal', 'LevelDB ends the process that opens the database')
+    )
   }
 
-  /** Answers false where there is nothing: somebody has moved the database away, and the node comes back empty. */
-  async #salvage(): Promise<boolean> {
+  /**
+   * Salvages a database that was condemned, by this process or an earlier one. Answers whether it is another one now. Where
+   * there is none any more somebody has moved it away, and the node comes back empty.
+   *
+   * Errors: AnnealError where nothing can be read, with what to do; rejects with the signal's reason once that is aborted.
+   */
+  async settle(signal: AbortSignal): Promise<boolean> {
+    if (!(await this.#isCondemned())) return false
     const beganMs = performance.now()
-    const isThere = (await holdsRows(this.#salvaged)) || (await this.#copy())
+    const isThere = (await holdsRows(this.#salvaged)) || (await this.#copy(signal))
     if (isThere) {
       // The last process may have ended anywhere in between.
       if (await holdsRows(this.directory)) {
@@ -99,19 +112,29 @@ export class NodeDatabase {
     return isThere
   }
 
+  async #isCondemned(): Promise<boolean> {
+    try {
+      await access(this.#mark)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /** Answers false where there is nothing to be copied. */
-  async #copy(): Promise<boolean> {
+  async #copy(signal: AbortSignal): Promise<boolean> {
     const { directory } = this
     if (!(await holdsRows(directory))) return false
     const into = `${this.#salvaged}.part`
     const reasons: string[] = []
     for (const way of ['levels', 'tables'] as const) {
-      const reason = await salvageElsewhere({ directory, into, options: this.#options, way })
-      if (reason === null) {
+      const plan = { directory, into, options: this.#options, way }
+      const answer = await askElsewhere(plan, signal)
+      if (answer !== null && 'rows' in answer) {
         await rename(into, this.#salvaged)
         return true
       }
-      reasons.push(reason)
+      reasons.push(answer === null ? 'LevelDB ended the process' : answer.reason)
     }
     await rm(into, { recursive: true, force: true })
     await rm(this.#mark, { force: true })
@@ -122,17 +145,22 @@ export class NodeDatabase {
   }
 }
 
-/** Salvages in a process of its own. Answers with why that failed; null where it did not. */
-async function salvageElsewhere(plan: SalvagePlan): Promise<string | null> {
+/** Has another process do it. Answers null where LevelDB has ended that. */
+async function askElsewhere(
+  plan: DatabasePlan,
+  signal: AbortSignal
+): Promise<SalvageAnswer | null> {
   // Sources and compiled files lie side by side in the same way; only their extension differs.
   const program = new URL(`./salvage-process${extname(import.meta.url)}`, import.meta.url)
   const child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  let answer: SalvageAnswer = { reason: 'LevelDB ended the process' }
-  child.on('message', (received) => {
-    // Only the child can send here, and it is the same program.
-    answer = received as SalvageAnswer
-  })
+  const kill = () => child.kill('SIGKILL')
+  const answers: SalvageAnswer[] = []
+  // Only the child can send here, and it is the same program.
+  child.on('message', (received) => answers.push(received as SalvageAnswer))
+  signal.addEventListener('abort', kill)
   child.send(plan)
   await once(child, 'exit')
-  return 'reason' in answer ? answer.reason : null
+  signal.removeEventListener('abort', kill)
+  signal.throwIfAborted()
+  return answers[0] ?? null
 }

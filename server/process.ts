@@ -9,7 +9,9 @@ import { AnnealError } from '../core/errors.ts'
 import { messageBytesMax } from '../core/limits.ts'
 import type { Log } from '../core/ports.ts'
 import { areFilesDamaged } from '../storage/damage.ts'
+import type { Database } from '../storage/database.ts'
 import { explainFirstReads } from '../storage/level.ts'
+import { diedMerging } from '../storage/level-salvage.ts'
 import { parseAddress } from './address.ts'
 import { packageVersion } from './cli/package-root.ts'
 import type { Config } from './config/schema.ts'
@@ -18,8 +20,8 @@ import { limitHeap } from './heap-limits.ts'
 import { lowerHelperThreads } from './helper-threads.ts'
 import { type HttpServer, startHttpServer } from './http/http-server.ts'
 import { createLog, rateLimitedLog } from './log.ts'
-import type { Node } from './node.ts'
-import { NodeDatabase, type OpenedDatabase } from './node-database.ts'
+import type { Node, NodePorts } from './node.ts'
+import { NodeDatabase } from './node-database.ts'
 import { leaveOpeningMark, removeOpeningMark } from './opening-mark.ts'
 import { createGrpcTransport } from './peer/grpc-transport.ts'
 import { systemClock, systemRandom, systemTimers } from './system-ports.ts'
@@ -29,6 +31,8 @@ const noticeFraction = 0.1
 const eventLinesPerMinute = 60
 // A disk that goes on losing what was written to it is none that a node can be trusted to.
 const salvagesMax = 3
+// One may have been killed by somebody.
+const endsSuspected = 2
 // What LevelDB does by itself after it was opened is done by then.
 const openedWellMs = 15_000
 
@@ -55,25 +59,31 @@ export async function runNode(config: Config): Promise<void> {
   lowerHelperThreads()
   const stopping = untilStopped(log)
   const mark = join(config.node.data, 'opening')
-  if (await leaveOpeningMark(mark))
-    log.warn({ directory: join(config.node.data, 'db') }, diedOpening)
   const database = new NodeDatabase(config.node.data, config.storage, log)
+  const { directory } = database
+  const last = await leaveOpeningMark(mark, () => diedMerging(directory))
+  if (last.wasEnded) log.warn({ directory }, diedOpening)
   const eventLoopDelayMs = watchEventLoop()
   const running = { log, database, stopping, eventLoopDelayMs, onServing: () => removeLater(mark) }
   try {
+    if (last.timesMerging >= endsSuspected) await database.tryOut(stopping.signal)
     for (let salvages = 0; ; salvages++) {
-      const damage = await runUntilStopped(config, running)
+      const isSalvaged = await database.settle(stopping.signal)
+      const damage = await runUntilStopped(config, running, isSalvaged)
       if (damage === null) return
       if (salvages === salvagesMax) throw damage
       await database.condemn(damage)
     }
+  } catch (thrown) {
+    // A salvage goes on with the next start.
+    if (!stopping.signal.aborted || thrown !== stopping.signal.reason) throw thrown
   } finally {
     await removeOpeningMark(mark)
   }
 }
 
 const diedOpening =
-  'the last process of this node ended without a word while it opened its database, or shortly after; if that happens again the files are damaged: move the directory away and start again, and the node comes back empty and takes its data from the other replicas'
+  'the last process of this node ended without a word while it opened its database, or shortly after; after two in a row the node tries its files out, and salvages the database if they are damaged; if it ends again all the same, move the directory away and start again, and the node comes back empty and takes its data from the other replicas'
 
 function removeLater(mark: string): void {
   void setTimeout(openedWellMs, null, { ref: false }).then(() => removeOpeningMark(mark))
@@ -88,16 +98,20 @@ interface Running {
 }
 
 /** Resolves with null after a stop, and with what was met where files of the database are damaged; all is closed then. */
-async function runUntilStopped(config: Config, running: Running): Promise<AnnealError | null> {
+async function runUntilStopped(
+  config: Config,
+  running: Running,
+  isSalvaged: boolean
+): Promise<AnnealError | null> {
   const { database, stopping } = running
-  let opened: OpenedDatabase | null = null
+  let opened: Database | null = null
   try {
     opened = await database.open()
-    return await serve(config, running, opened)
+    return await serve(config, running, { database: opened, isSalvaged })
   } catch (thrown) {
-    await opened?.database.close().catch(() => {})
+    await opened?.close().catch(() => {})
     const explained = explainFirstReads(database.directory, thrown)
-    if (areFilesDamaged(explained) && !stopping.isRequested) return AnnealError.from(explained)
+    if (areFilesDamaged(explained) && !stopping.signal.aborted) return AnnealError.from(explained)
     throw explained
   }
 }
@@ -106,11 +120,12 @@ async function runUntilStopped(config: Config, running: Running): Promise<Anneal
 async function serve(
   config: Config,
   { log, stopping, eventLoopDelayMs, onServing }: Running,
-  opened: OpenedDatabase
+  opened: Pick<NodePorts, 'database' | 'isSalvaged'>
 ): Promise<AnnealError | null> {
   const settled = withAdvertisedAddresses(config)
   const ended = Promise.withResolvers<AnnealError | null>()
-  void stopping.requested.then(() => ended.resolve(null))
+  stopping.signal.addEventListener('abort', () => ended.resolve(null))
+  if (stopping.signal.aborted) ended.resolve(null)
   const node = await createNode({
     ...opened,
     clock: systemClock,
@@ -152,7 +167,7 @@ async function serve(
   const damage = await ended.promise
   await stop(node, http, config.http.drainMs)
   log.info({}, 'stopped')
-  return stopping.isRequested ? null : damage
+  return stopping.signal.aborted ? null : damage
 }
 
 /**
@@ -168,30 +183,22 @@ async function stop(node: Node, http: HttpServer, drainMs: number): Promise<void
 }
 
 interface Stopping {
-  readonly requested: Promise<void>
-  readonly isRequested: boolean
+  /** Aborted once the process is to stop. */
+  readonly signal: AbortSignal
   stop(reason: string): void
 }
 
 function untilStopped(log: Log): Stopping {
-  const requested = Promise.withResolvers<void>()
-  let isRequested = false
+  const requested = new AbortController()
   const stop = (reason: string) => {
     log.info({ reason }, 'stopping')
-    isRequested = true
-    requested.resolve()
+    requested.abort()
   }
   // Further signals change nothing: the stop is under way and bounded in time.
   process.once('SIGTERM', () => stop('SIGTERM'))
   process.once('SIGINT', () => stop('SIGINT'))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {})
-  return {
-    requested: requested.promise,
-    get isRequested() {
-      return isRequested
-    },
-    stop
-  }
+  return { signal: requested.signal, stop }
 }
 
 /** Nobody can connect to a wildcard address: where one is listened on, others are told the name of this machine. */

@@ -1,4 +1,4 @@
-import { link, mkdir, readdir, rm } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { isDamage } from './damage.ts'
@@ -47,16 +47,36 @@ export async function salvageLevel(
   }
 }
 
+/** Whether LevelDB was merging tables when the process that had the database open ended. */
+export async function diedMerging(directory: string): Promise<boolean> {
+  const log = await readFile(join(directory, 'LOG'), 'latin1').catch(() => '')
+  const begun = log.lastIndexOf('Compacting ')
+  return begun > Math.max(log.lastIndexOf('compacted to'), log.lastIndexOf('Compaction error'))
+}
+
+/**
+ * Opens a database, lets LevelDB merge tables for a while, and closes it. Where their files bring LevelDB to end the
+ * process, it is this one. Errors: as LevelDB.
+ */
+export async function tryLevel(
+  directory: string,
+  options: LevelOptions,
+  wait: () => Promise<void>
+): Promise<void> {
+  const level = await openFiles(directory, options)
+  await wait()
+  await level.close()
+}
+
 /** All tables in one level of a database of its own, which LevelDB reads, but cannot merge. */
 async function gatherTables(from: string, to: string): Promise<void> {
   if (!canRepair(Level)) throw new Error('this kind of database cannot be put together anew')
   await mkdir(to, { recursive: true })
   // Files are replaced there, and never changed.
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    if (entry.isFile() && entry.name !== 'LOCK') {
-      await link(join(from, entry.name), join(to, entry.name))
-    }
-  }
+  const entries = await readdir(from, { withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile() && entry.name !== 'LOCK')
+  if (files.length === 0) throw new Error('there are no files')
+  for (const { name } of files) await link(join(from, name), join(to, name))
   await Level.repair(to)
   // Merging is where keys out of order end the process. Where its tables would go there are directories.
   const numbers = (await readdir(to)).map((name) => Number.parseInt(name.replace(/\D*/, ''), 10))
@@ -80,11 +100,11 @@ function canRepair(level: object): level is Repairer {
 
 async function copyReadable(source: OpenedFiles, target: OpenedFiles): Promise<number> {
   let rows = 0
-  for await (const keys of readableKeys(source)) {
+  for await (const entries of readableEntries(source)) {
     const batch = target.batch()
-    for (const key of keys) {
-      const value = survivesSalvage(key) ? newestOf(source, key) : undefined
-      if (value === undefined) continue
+    for (const [key, shown] of entries) {
+      const value = survivesSalvage(key) ? newestOf(source, key, shown) : null
+      if (value === null) continue
       batch.put(key, value)
       rows++
     }
@@ -102,19 +122,21 @@ async function copyReadable(source: OpenedFiles, target: OpenedFiles): Promise<n
 const lastKey = Buffer.of(0)
 
 /**
- * All keys, in pieces. An iterator goes past blocks that it cannot read, and only at its end says so, instead of the last
+ * All rows, in pieces. An iterator goes past blocks that it cannot read, and only at its end says so, instead of the last
  * rows: those are read once more, one by one.
  */
-async function* readableKeys(level: OpenedFiles): AsyncGenerator<readonly Buffer[]> {
+async function* readableEntries(
+  level: OpenedFiles
+): AsyncGenerator<readonly (readonly [Buffer, Buffer])[]> {
   let last: Buffer | null = null
   for (const size of [rowsAtOnce, 1]) {
-    const iterator = level.keys<Buffer>(last === null ? {} : { gt: last })
+    const iterator = level.iterator<Buffer, Buffer>(last === null ? {} : { gt: last })
     try {
       for (;;) {
-        const keys: Buffer[] = await iterator.nextv(size)
-        if (keys.length === 0) return
-        last = keys.at(-1) ?? last
-        yield keys
+        const entries: [Buffer, Buffer][] = await iterator.nextv(size)
+        if (entries.length === 0) return
+        last = entries.at(-1)?.[0] ?? last
+        yield entries
       }
     } catch (thrown) {
       if (!isDamage(thrown)) throw thrown
@@ -124,12 +146,15 @@ async function* readableKeys(level: OpenedFiles): AsyncGenerator<readonly Buffer
   }
 }
 
-/** What an iterator shows may be an older copy, where the newest is in a block that cannot be read: then there is none. */
-function newestOf(level: OpenedFiles, key: Buffer): Buffer | undefined {
+/**
+ * What an iterator shows may be an older copy, where the newest is in a block that cannot be read: then there is none.
+ * Where the first key of a table is not what it was, it is only an iterator that finds its rows.
+ */
+function newestOf(level: OpenedFiles, key: Buffer, shown: Buffer): Buffer | null {
   try {
-    return level.getSync(key)
+    return level.getSync(key) ?? shown
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown
-    return undefined
+    return null
   }
 }

@@ -129,9 +129,18 @@ test('whatever bits of its files flip, a node serves no wrong value, and heals, 
   t.diagnostic(
     `${files.length} damaged files; the node is ${ending === null ? 'running' : 'gone'}, ${said.filter((line) => /the database was salvaged/.test(line)).length} salvages`
   )
-  if (ending !== null) {
-    assert.equal(ending, 1)
-    assert.match(said.join('\n'), /move the (data )?directory away/i)
+  let last = ending
+  // While it merges tables LevelDB may end the process, before anybody knows of the damage; the third is prepared.
+  for (let i = 0; i < 2 && last === 'SIGABRT'; i++) {
+    victim.spawn()
+    last = await victim.waitReady().then(
+      () => null,
+      () => victim.ended
+    )
+  }
+  if (last !== null) {
+    assert.equal(last, 1, victim.lastLines())
+    assert.match(victim.lastLines(), /move the (data )?directory away/i)
     await rename(database, `${database}.damaged`)
     await victim.start()
   }
