@@ -17,6 +17,7 @@ export interface SimDiskOptions {
 }
 
 const keptBySalvage = 0.8
+const flipsInKeys = 0.25
 const tombstoneRowKind = 't'.charCodeAt(0)
 
 interface Unsynced {
@@ -187,6 +188,7 @@ export class SimDisk {
     if (ids.length === 0) return false
     const id = this.#random.pick(ids.sort())
     const key = Buffer.from(id, 'latin1')
+    if (how === 'flip' && this.#random.chance(flipsInKeys)) return this.#flipKey(id)
     const value =
       how === 'forget' ? null : how === 'flip' ? this.#flipped(id) : this.#history.get(id)
     if (value === undefined) return false
@@ -198,6 +200,23 @@ export class SimDisk {
       this.#image.set(id, value)
       await this.#level?.put(key, value)
     }
+    return true
+  }
+
+  /** The row lies under another key now, of the same kind. */
+  async #flipKey(id: string): Promise<boolean> {
+    const value = this.#image.get(id)
+    if (value === undefined) return false
+    const key = Buffer.from(id, 'latin1')
+    const at = 1 + this.#random.int(key.length - 1)
+    const flipped = Buffer.from(key)
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << this.#random.int(8))
+    this.#image.delete(id)
+    this.#image.set(flipped.toString('latin1'), value)
+    await this.#level?.batch([
+      { type: 'del', key },
+      { type: 'put', key: flipped, value }
+    ])
     return true
   }
 
