@@ -72,15 +72,24 @@ export class GeneratorPool {
   }
 
   #tell(message: GeneratorMessage): void {
-    for (const process of this.#processes) if (process.connected) process.send(message)
+    for (const process of this.#processes) if (isRunning(process)) process.send(message)
   }
 
   async stop(): Promise<void> {
-    const running = this.#processes.filter((p) => p.exitCode === null && p.signalCode === null)
+    const running = this.#processes.filter(hasNotEnded)
     const exits = running.map((process) => once(process, 'exit'))
     for (const process of running) process.kill('SIGKILL')
     await Promise.all(exits)
   }
+}
+
+/** That a process has ended may be known before its channel is known to be closed. */
+function isRunning(process: ChildProcess): boolean {
+  return process.connected && hasNotEnded(process)
+}
+
+function hasNotEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null
 }
 
 async function runShare(
@@ -89,7 +98,9 @@ async function runShare(
   signal: AbortSignal,
   onStart: () => void
 ): Promise<GeneratorResult> {
-  if (process?.connected !== true) throw new Error('the load generator is not running')
+  if (process === undefined || !isRunning(process)) {
+    throw new Error('the load generator is not running')
+  }
   const answer = Promise.withResolvers<GeneratorResult>()
   const onMessage = (received: unknown): void => {
     // Only the child can send here, and it is the same program.
