@@ -135,7 +135,7 @@ export class GroupCommit {
   #fail(batch: Batch, error: unknown): void {
     const reason = AnnealError.from(error).message
     const whatToDo = areFilesDamaged(error)
-      ? 'The files are damaged: move the data directory away and start again, and the node comes back empty and takes its data from the other replicas.'
+      ? 'The files are damaged: the node salvages what can be read of them. If it does not come back, move the data directory away and start it again: it comes back empty and takes its data from the other replicas.'
       : 'Check the disk (space, permissions, kernel log), then start the node again.'
     const failure = new AnnealError(
       'internal',

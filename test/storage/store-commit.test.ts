@@ -167,7 +167,7 @@ describe('a batch that fails', () => {
       endTurn()
       database.next().fail(new Error(reason))
       await nextTurn()
-      assert.match(settled.join(), /damaged: move the data directory away/)
+      assert.match(settled.join(), /files are damaged: .*salvages.*move the data directory away/)
     })
   }
 
