@@ -18,7 +18,7 @@ import {
   toStoredMs
 } from './hint-row.ts'
 import type { ObjectKey } from './keys.ts'
-import type { Store } from './store.ts'
+import type { AsideSlice, Store } from './store.ts'
 import { type ConflictMode, hashObject, merge, type Versions } from './version.ts'
 import type { Incarnation } from './version-vector.ts'
 
@@ -47,8 +47,6 @@ export interface Hint extends HintKey, HintContent {
 export type HintPut =
   | { readonly kind: 'stored'; readonly durable: Promise<void> }
   | { readonly kind: 'overflow' }
-
-type Slice = Awaited<ReturnType<Store['walkAside']>>
 
 /** Counted since the node started. */
 export interface HintStoreCounters {
@@ -88,7 +86,7 @@ export class HintStore {
     // Before the first look, since nobody is told of damage twice.
     options.followDamage((row, reason) => hints.#noteDamage(row, reason))
     for (let from: Buffer | null = allHints.from; from !== null; ) {
-      const slice: Slice = await options.store.walkAside({ from, to: allHints.to }, 1)
+      const slice: AsideSlice = await options.store.walkAside({ from, to: allHints.to }, 1)
       from = slice.next
       const [first] = slice.rows
       if (first === undefined) continue

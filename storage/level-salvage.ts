@@ -2,7 +2,7 @@ import { link, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { isDamage } from './damage.ts'
-import { type LevelOptions, openFiles } from './level.ts'
+import { type LevelOptions, newestOf, openFiles } from './level.ts'
 import { survivesSalvage } from './salvaged-rows.ts'
 
 type OpenedFiles = Level<Buffer, Buffer>
@@ -103,6 +103,7 @@ async function copyReadable(source: OpenedFiles, target: OpenedFiles): Promise<n
   for await (const entries of readableEntries(source)) {
     const batch = target.batch()
     for (const [key, shown] of entries) {
+      // Where the first key of a table is not what it was, it is only an iterator that finds its rows.
       const value = survivesSalvage(key) ? newestOf(source, key, shown) : null
       if (value === null) continue
       batch.put(key, value)
@@ -143,18 +144,5 @@ async function* readableEntries(
     } finally {
       await iterator.close()
     }
-  }
-}
-
-/**
- * What an iterator shows may be an older copy, where the newest is in a block that cannot be read: then there is none.
- * Where the first key of a table is not what it was, it is only an iterator that finds its rows.
- */
-function newestOf(level: OpenedFiles, key: Buffer, shown: Buffer): Buffer | null {
-  try {
-    return level.getSync(key) ?? shown
-  } catch (thrown) {
-    if (!isDamage(thrown)) throw thrown
-    return null
   }
 }

@@ -90,7 +90,7 @@ export function adaptLevel(
         for (;;) {
           const [row] = await iterator.nextv(1)
           if (row === undefined) return rows
-          rows.push([row[0], newestOf(level, row[0])])
+          rows.push([row[0], newestOf(level, row[0], noBytes) ?? noBytes])
         }
       } catch (thrown) {
         if (!isDamage(thrown)) throw thrown
@@ -105,16 +105,20 @@ export function adaptLevel(
 
 const noBytes = Buffer.alloc(0)
 
-/** What an iterator shows may be an older copy, where the newest is in a block that cannot be read. */
-function newestOf(
+/**
+ * What an iterator shows may be an older copy, where the newest is in a block that cannot be read: then null. `otherwise`
+ * where there is none but for an iterator.
+ */
+export function newestOf(
   level: AbstractLevel<string | Buffer | Uint8Array, Buffer, Buffer>,
-  key: Buffer
-): Buffer {
+  key: Buffer,
+  otherwise: Buffer
+): Buffer | null {
   try {
-    return level.getSync(key, bufferEncodings) ?? noBytes
+    return level.getSync(key, bufferEncodings) ?? otherwise
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown
-    return noBytes
+    return null
   }
 }
 

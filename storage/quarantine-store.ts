@@ -4,7 +4,7 @@ import { hash128 } from '../core/hash.ts'
 import type { AsideChange } from './aside-rows.ts'
 import { type ObjectKey, parseObjectKey } from './keys.ts'
 import { decodeObject, encodeObject } from './object-codec.ts'
-import type { Store } from './store.ts'
+import type { AsideSlice, Store } from './store.ts'
 import type { Version } from './version.ts'
 import { type Dot, encodeDot } from './version-vector.ts'
 
@@ -64,7 +64,7 @@ export class QuarantineStore {
   async load(): Promise<void> {
     let from: Buffer | null = Buffer.of(prefix)
     while (from !== null) {
-      const slice: WalkedAside = await this.#store.walkAside({ from, to: end }, walkLimit)
+      const slice: AsideSlice = await this.#store.walkAside({ from, to: end }, walkLimit)
       for (const { key, content } of slice.rows) {
         if (content !== null) this.#count(toHex(key.subarray(1)), content.length)
       }
@@ -127,8 +127,6 @@ export class QuarantineStore {
     this.#sizes.set(id, size)
   }
 }
-
-type WalkedAside = Awaited<ReturnType<Store['walkAside']>>
 
 const end = Buffer.of(prefix + 1)
 const idPattern = /^[0-9a-f]{32}$/

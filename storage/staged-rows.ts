@@ -30,10 +30,7 @@ export class StagedRows<T extends { readonly rowKey: Buffer }> {
   readonly #slices = new Set<Map<string, Buffer>>()
 
   /** `onMalformed` is told of keys that a slice came by and left out, since nobody can read them. */
-  constructor(
-    database: Database,
-    onMalformed: (keys: readonly Buffer[], range: RowRange) => void = () => {}
-  ) {
+  constructor(database: Database, onMalformed: (keys: readonly Buffer[], range: RowRange) => void) {
     this.#database = database
     this.#onMalformed = onMalformed
   }

@@ -32,7 +32,7 @@ export type { NewRow } from './row-operations.ts'
 export type { WalkedRow } from './row-reader.ts'
 export type { Mutation, RowWatcher, StoreEvents, StoreOptions } from './store-options.ts'
 
-interface AsideSlice {
+export interface AsideSlice {
   readonly rows: readonly AsideRow[]
   readonly next: Buffer | null
 }
@@ -389,7 +389,7 @@ export class Store {
 
   #dropMisplaced({ id, row }: ObjectKey): void {
     this.#damage.healed(id)
-    void this.changeAside([{ type: 'del', key: row }]).catch(() => {})
+    this.#deleteRows([row])
   }
 
   // Its leaf may have been counted without the row.
@@ -406,6 +406,11 @@ export class Store {
     if (changes.length > 0) void this.changeAside(changes)
   }
 
+  /** Rows that count as none, or are none; their owner has been told why. */
+  #deleteRows(keys: readonly Buffer[]): void {
+    void this.changeAside(keys.map((key) => ({ type: 'del', key }))).catch(() => {})
+  }
+
   // What the keys were nobody knows; under the right ones their rows are missing now.
   #dropMalformed(keys: readonly Buffer[], range: RowRange): void {
     const rows = keys.slice(0, keysLoggedMax).map((key) => key.toString('hex'))
@@ -413,7 +418,7 @@ export class Store {
       { rows, count: keys.length },
       'keys in the database are damaged; their rows are deleted, and what was there is taken from the other replicas'
     )
-    void this.changeAside(keys.map((key) => ({ type: 'del', key }))).catch(() => {})
+    this.#deleteRows(keys)
     this.#options.events.onUnreadable?.(range)
     this.noteLoss('damaged keys')
   }
