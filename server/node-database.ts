@@ -1,12 +1,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { access, open, rename, rm } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { join } from 'node:path'
 import { AnnealError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
 import type { Database } from '../storage/database.ts'
 import { holdsRows, type LevelOptions, openLevel } from '../storage/level.ts'
 import type { SalvageWay } from '../storage/level-salvage.ts'
+import { programBeside } from './program-beside.ts'
 
 /** What the other process is told, and how it answers. */
 export type DatabasePlan = SalvagePlan | TrialPlan
@@ -150,8 +151,7 @@ async function askElsewhere(
   plan: DatabasePlan,
   signal: AbortSignal
 ): Promise<SalvageAnswer | null> {
-  // Sources and compiled files lie side by side in the same way; only their extension differs.
-  const program = new URL(`./salvage-process${extname(import.meta.url)}`, import.meta.url)
+  const program = programBeside(import.meta.url, 'salvage-process')
   const child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const kill = () => child.kill('SIGKILL')
   const answers: SalvageAnswer[] = []

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { extname } from 'node:path'
+import { programBeside } from '../program-beside.ts'
 import { type LoadPlan, type LoadResult, mergeLatencies } from './http-load.ts'
 import type { KeySelection } from './random-keys.ts'
 
@@ -29,8 +29,7 @@ export class GeneratorPool {
   readonly #processes: readonly ChildProcess[]
 
   constructor(processes: number) {
-    // Sources and compiled files lie side by side in the same way; only their extension differs.
-    const program = new URL(`./generator-process${extname(import.meta.url)}`, import.meta.url)
+    const program = programBeside(import.meta.url, 'generator-process')
     this.#processes = Array.from({ length: processes }, () =>
       fork(program, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     )
