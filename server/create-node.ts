@@ -48,7 +48,7 @@ const fromAll = { r: 'all', sloppy: false, atLeast: null } as const
  * Opens the storage and listens for peers; `start` then lets it join.
  *
  * Errors: AnnealError where the data directory belongs to another node or cluster, or an address is taken; what the
- * database throws where its files cannot be read. Nothing is open then.
+ * database throws where its files cannot be read. Nothing works on the database then; the caller closes it.
  */
 export async function createNode(ports: NodePorts): Promise<Node> {
   const { config } = ports

@@ -114,7 +114,6 @@ export async function openNodeStorage(
       watch.onAsideDamage = callback
     },
     async close() {
-      disk?.close()
       await keeper.close().catch(() => {})
       await store.close().catch(() => {})
     }
