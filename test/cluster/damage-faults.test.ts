@@ -7,7 +7,7 @@ import { SeededRandom } from '../sim/seeded-random.ts'
 import { ClusterProcess } from './cluster-process.ts'
 import { call, contextOf, describe, get, problemOf, put } from './kv-client.ts'
 import { treesOf } from './repair-calls.ts'
-import type { ServerProcess } from './server-process.ts'
+import type { Ending, ServerProcess } from './server-process.ts'
 
 // Small tables, so that there are some to damage beside the log.
 const settings = ['storage.writeBufferBytes=64KiB', 'readRepair.probability=1']
@@ -111,8 +111,8 @@ test('whatever bits of its files flip, a node serves no wrong value, and heals, 
   for (const file of files) await flipBits(join(database, file), random)
   const from = victim.log.length
   victim.spawn()
-  const isUp = await Promise.race([victim.ended, victim.waitReady().catch(() => null)])
-  for (const key of isUp === undefined ? keys : []) {
+  const isUp = (await endingOf(victim)) === null
+  for (const key of isUp ? keys : []) {
     const read = await get(victim.url, key)
     const isRight = read.status === 200 && read.body.toString() === textOf(key)
     // While the database is salvaged nobody listens there.
@@ -121,10 +121,7 @@ test('whatever bits of its files flip, a node serves no wrong value, and heals, 
     // The tables are merged as more is written, which may be when the damage is met.
     if (isRight) await put(victim.url, key, textOf(key), contextOf(read))
   }
-  const ending = await victim.waitReady().then(
-    () => null,
-    () => victim.ended
-  )
+  const ending = await endingOf(victim)
   const said = victim.log.slice(from).map(({ msg, ...rest }) => msg + JSON.stringify(rest))
   t.diagnostic(
     `${files.length} damaged files; the node is ${ending === null ? 'running' : 'gone'}, ${said.filter((line) => /the database was salvaged/.test(line)).length} salvages`
@@ -133,10 +130,7 @@ test('whatever bits of its files flip, a node serves no wrong value, and heals, 
   // While it merges tables LevelDB may end the process, before anybody knows of the damage; the third is prepared.
   for (let i = 0; i < 2 && last === 'SIGABRT'; i++) {
     victim.spawn()
-    last = await victim.waitReady().then(
-      () => null,
-      () => victim.ended
-    )
+    last = await endingOf(victim)
   }
   if (last !== null) {
     assert.equal(last, 1, victim.lastLines())
@@ -191,6 +185,14 @@ test('a node that meets blocks that cannot be read salvages its database, and he
   assert.equal(victim.pid, pid, 'it is the same process')
   assert.match((await call(victim.url, '/metrics')).body.toString(), /storage_salvages_total 1\n/)
 })
+
+/** How the process ended instead of becoming ready; null once it is. */
+function endingOf(node: ServerProcess): Promise<Ending | null> {
+  return node.waitReady().then(
+    () => null,
+    () => node.ended
+  )
+}
 
 async function flipBits(path: string, random: SeededRandom): Promise<void> {
   const { size } = await stat(path)

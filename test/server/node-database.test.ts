@@ -106,8 +106,8 @@ test('where nothing can be read the operator is told what to do, and all stays a
 })
 
 /**
- * A database whose next opening begins to merge four tables, of which one has its first key out of order: each opening makes a
- * table of the log of the one before. Values that are random keep blocks from being packed.
+ * A database whose next opening begins to merge four tables, of which one has its first key out of order: each opening
+ * makes a table of the log of the one before. Values that are random keep blocks from being packed.
  */
 async function outOfOrder(t: TestContext) {
   const data = await mkdtemp(join(tmpdir(), 'anneal-database-'))
