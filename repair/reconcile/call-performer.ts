@@ -2,6 +2,7 @@ import { AnnealError } from '../../core/errors.ts'
 import type { Clock, TimerHandle, Timers } from '../../core/ports.ts'
 import { turnMsMax, type WorkShare } from '../work-share.ts'
 import type { Call, LeavesOf, Result, Results, RowSetAside } from './calls.ts'
+import { Gate } from './gate.ts'
 import type { LeafListing, RangeSide, RowOutcome, ShippedRow, WantedRow } from './range-side.ts'
 import type { Effect, Outcome } from './script.ts'
 
@@ -39,6 +40,7 @@ export class CallPerformer {
   readonly #options: PerformerOptions
   readonly #queue: (() => void)[] = []
   readonly #timers = new Set<TimerHandle>()
+  readonly #intake = new Gate()
   #scheduled = false
   #stopped = false
 
@@ -187,12 +189,23 @@ export class CallPerformer {
     return this.#inTurns(partsOf(wanted), (part) => side.readRows(part))
   }
 
-  #receive(rows: readonly ShippedRow[]): Promise<RowOutcome[]> {
+  /**
+   * One message after the other, so that for each the next is asked for while others are taken in. Side by side all would
+   * be done at once, and then there would be nothing to do until the peer has answered. Rows about which others are asked
+   * hold up no other message.
+   */
+  async #receive(rows: readonly ShippedRow[]): Promise<RowOutcome[]> {
     const { side, peer } = this.#options
-    return this.#inTurns(partsOf(rows), (part) => {
-      this.#checkRunning()
-      return side.receive(part, peer, () => !this.#stopped)
-    })
+    await this.#intake.enter()
+    try {
+      return await this.#inTurns(partsOf(rows), async (part) => {
+        this.#checkRunning()
+        const outcomes = await side.receive(part, peer, () => !this.#stopped)
+        return areKnown(outcomes) ? outcomes : this.#intake.outside(Promise.all(outcomes))
+      })
+    } finally {
+      this.#intake.leave()
+    }
   }
 
   /** Does the parts one after the other, leaves the node to others in between, and puts together what comes of them. */
@@ -218,6 +231,12 @@ export class CallPerformer {
   #checkRunning(): void {
     if (this.#stopped) throw new AnnealError('not_ready', 'the exchange was ended')
   }
+}
+
+function areKnown(
+  outcomes: readonly (RowOutcome | Promise<RowOutcome>)[]
+): outcomes is readonly RowOutcome[] {
+  return !outcomes.some((outcome) => outcome instanceof Promise)
 }
 
 function* partsOf<T>(all: readonly T[]): Generator<readonly T[]> {

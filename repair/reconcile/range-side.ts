@@ -127,15 +127,15 @@ export interface RangeSide {
 
   /**
    * Takes rows in as any other write: merged, judged by the rule of arrival, `peer` being the sender. Resolves once all
-   * are judged and staged; they are durable after `sync`. It is given a few hundred rows at a time, and may hold back
-   * its answer while too much waits to be written. Where `isWanted` says no by the time it has waited for anything, the
-   * exchange was ended, and nothing more is written.
+   * are judged and staged, but for those about which others are being asked: their outcomes follow. They are durable
+   * after `sync`. It is given a few rows at a time, and may hold back its answer while too much waits to be written.
+   * Where `isWanted` says no by the time it has waited for anything, the exchange was ended, and nothing more is written.
    */
   receive(
     rows: readonly ShippedRow[],
     peer: string,
     isWanted: () => boolean
-  ): Promise<readonly RowOutcome[]>
+  ): Promise<readonly (RowOutcome | Promise<RowOutcome>)[]>
   /** The peer set versions of this node aside: removes them from the row, and keeps them where an operator sees them. */
   setAside(key: ObjectKey, dots: readonly Dot[], peer: string): Promise<void>
   /** Resolves once all that was staged so far is on disk, also where the durability is `os`. */

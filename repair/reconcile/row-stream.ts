@@ -28,9 +28,7 @@ export function* streamRows(
   const pulls = stripes(context, emptyHere)
   const pushes = stripes(context, emptyThere)
   const lane = function* (): Script<void> {
-    for (let next = pulls.shift(); next !== undefined; next = pulls.shift()) {
-      yield* pull(context, next)
-    }
+    yield* pullAll(context, pulls)
     for (let next = pushes.shift(); next !== undefined; next = pushes.shift()) {
       yield* push(context, next)
     }
@@ -57,8 +55,7 @@ function expectLess(context: SessionContext, progress: PartitionProgress, rows: 
   context.counters.rowsToShip -= fewer
 }
 
-// A few large partitions are cut, so that all lanes have something to do: while one message is being taken in, the next
-// ones are on their way.
+// A few large partitions are cut, so that all lanes have something to do.
 function stripes(context: SessionContext, partitions: readonly PartitionProgress[]): Stripe[] {
   const { leafCount } = context.side
   const count = partitions.length >= 2 * laneCount ? 1 : laneCount
@@ -72,23 +69,74 @@ function stripes(context: SessionContext, partitions: readonly PartitionProgress
   )
 }
 
-function* pull(context: SessionContext, { progress, leafFrom, leafTo }: Stripe): Script<void> {
-  let from: Buffer | null = null
-  let inVain = 0
-  do {
-    if (progress.phase !== 'comparing') return
-    const part: PullPart = { ...progress.ref, leafFrom, leafTo, from, bytesMax: rowsBytesMax }
-    const reply: Pulled | null = yield* context.ask({ kind: 'pull', part }, 'pulled')
-    if (reply === null || reply.stale) {
-      return context.restart(progress, 'the peer speaks of another snapshot')
+/** Takes rows in while the next ones are under way. */
+function* pullAll(context: SessionContext, stripes: Stripe[]): Script<void> {
+  const reader: Reader = { stripes, place: null }
+  let arrived = yield* pullNext(context, reader)
+  while (arrived !== null) {
+    const next: { arrived: Arrived } = { arrived: null }
+    const read = function* (): Script<void> {
+      next.arrived = yield* pullNext(context, reader)
     }
-    count(context, progress, reply.rows)
-    // The next request is on its way while these rows are taken in: the lanes see to that.
-    yield* takeIn(context, reply.rows)
-    inVain = reply.wait ? inVain + 1 : 0
-    if (inVain > 0) yield* context.awaitRows(inVain)
-    else from = placeAfter(from, reply.next)
-  } while (from !== null || inVain > 0)
+    yield* all([takeIn(context, arrived), read()])
+    arrived = next.arrived
+  }
+}
+
+type Arrived = readonly ShippedRow[] | null
+
+/** Where a stripe goes on. */
+interface Place {
+  readonly stripe: Stripe
+  readonly from: Buffer | null
+  /** How often in a row the peer has answered with nothing here. */
+  readonly inVain: number
+}
+
+interface Reader {
+  readonly stripes: Stripe[]
+  place: Place | null
+}
+
+/** The next rows of the stripe that was begun, or else of the next one; null where none is left. */
+function* pullNext(context: SessionContext, reader: Reader): Script<Arrived> {
+  for (;;) {
+    const begun = reader.place ?? beginning(reader.stripes.shift())
+    if (begun === null) return null
+    const { rows, next } = yield* pull(context, begun)
+    reader.place = next
+    if (rows.length > 0) return rows
+  }
+}
+
+function beginning(stripe: Stripe | undefined): Place | null {
+  return stripe === undefined ? null : { stripe, from: null, inVain: 0 }
+}
+
+interface PulledRows {
+  readonly rows: readonly ShippedRow[]
+  /** Null at the end of the stripe. */
+  readonly next: Place | null
+}
+
+const nothingPulled: PulledRows = { rows: [], next: null }
+
+function* pull(context: SessionContext, place: Place): Script<PulledRows> {
+  const { stripe, from, inVain } = place
+  const { progress, leafFrom, leafTo } = stripe
+  if (inVain > 0) yield* context.awaitRows(inVain)
+  if (progress.phase !== 'comparing') return nothingPulled
+  const part: PullPart = { ...progress.ref, leafFrom, leafTo, from, bytesMax: rowsBytesMax }
+  const reply: Pulled | null = yield* context.ask({ kind: 'pull', part }, 'pulled')
+  if (reply === null || reply.stale) {
+    context.restart(progress, 'the peer speaks of another snapshot')
+    return nothingPulled
+  }
+  const { rows } = reply
+  count(context, progress, rows)
+  if (reply.wait) return { rows, next: { ...place, inVain: inVain + 1 } }
+  const next = placeAfter(from, reply.next)
+  return { rows, next: next === null ? null : { stripe, from: next, inVain: 0 } }
 }
 
 /** Where the peer says to go on. Errors: DecodeError where that leads nowhere. */

@@ -116,7 +116,7 @@ export class NodeRangeSide implements RangeSide {
     rows: readonly ShippedRow[],
     peer: string,
     isWanted: () => boolean
-  ): Promise<readonly RowOutcome[]> {
+  ): Promise<readonly (RowOutcome | Promise<RowOutcome>)[]> {
     const { store, writesRefused } = this.#options
     const refusal = writesRefused()
     if (refusal !== null) throw refusal
@@ -130,9 +130,7 @@ export class NodeRangeSide implements RangeSide {
       await Promise.allSettled(outcomes)
       throw thrown
     }
-    return outcomes.some((outcome) => outcome instanceof Promise)
-      ? Promise.all(outcomes)
-      : outcomes.flatMap((outcome) => (outcome instanceof Promise ? [] : [outcome]))
+    return outcomes
   }
 
   setAside(key: ObjectKey, dots: readonly Dot[], peer: string): Promise<void> {

@@ -82,13 +82,13 @@ describe('rows of an exchange that was ended meanwhile', () => {
       let isWanted = true
       const received = side.receive([row], 'n2', () => isWanted)
       isWanted = false
-      const [outcome] = await received
+      const [outcome] = await Promise.all(await received)
       assert.equal(outcome?.kind, 'refused')
     }
     assert.equal(replica.asked.length, 2)
     assert.equal(replica.store.read(row.key), null)
     assert.deepEqual(await replica.quarantine.list(10), [])
-    const [outcome] = await side.receive([row], 'n2', () => true)
+    const [outcome] = await Promise.all(await side.receive([row], 'n2', () => true))
     assert.equal(outcome?.kind, 'taken', 'the same is taken where it is wanted')
   })
 })

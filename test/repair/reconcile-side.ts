@@ -208,7 +208,7 @@ export class MemorySide implements RangeSide {
     rows: readonly ShippedRow[],
     _peer: string,
     _isWanted: () => boolean
-  ): Promise<readonly RowOutcome[]> {
+  ): ReturnType<RangeSide['receive']> {
     this.onCall('receive')
     return rows.map((row): RowOutcome => {
       const judged = this.judge(row)
