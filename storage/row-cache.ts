@@ -8,7 +8,7 @@ const bytesPerPlace = 128
 const free = 0
 
 /**
- * Bytes of rows of objects that were read or written lately, in one block of memory outside of V8's heap: as objects they
+ * Bytes of rows of objects that were read lately, in one block of memory outside of V8's heap: as objects they
  * would take twice as much, and every collection would visit them all. The block is a ring of entries, in which the next
  * one takes the place of the oldest; bytes that fit into the entry that the row has already are written over the old ones.
  *
@@ -48,8 +48,17 @@ export class RowCache {
   }
 
   set(rowKey: Buffer, bytes: Buffer): void {
-    const length = lengthOf(rowKey, bytes)
+    this.#set(rowKey, bytes, this.#placeOf(rowKey))
+  }
+
+  /** As `set`, where the row is here. */
+  replace(rowKey: Buffer, bytes: Buffer): void {
     const known = this.#placeOf(rowKey)
+    if (known >= 0) this.#set(rowKey, bytes, known)
+  }
+
+  #set(rowKey: Buffer, bytes: Buffer, known: number): void {
+    const length = lengthOf(rowKey, bytes)
     if (known >= 0) {
       const at = this.#entryAt(known)
       if (length <= this.#ring.readUInt32LE(at)) return this.#writeBytes(at, rowKey.length, bytes)

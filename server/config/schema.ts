@@ -256,7 +256,7 @@ export const configSchema = Type.Object(
         rowCacheBytes: byteSize(
           { minimum: 0, maximum: 16 * gibi },
           64 * mebi,
-          'Rows that were read or written lately, which are kept beside the block cache; 0: none.'
+          'Rows that were read lately, for a request or for the write that replaces them, which are kept beside the block cache; 0: none.'
         ),
         writeBufferBytes: byteSize(
           { minimum: 64 * kibi, maximum: gibi },

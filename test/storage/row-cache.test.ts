@@ -116,9 +116,22 @@ describe('a database with a row cache', () => {
       assert.equal(String(cached.getSync(meta)), 'meta')
     }
     assert.deepEqual(asked, { rows: 1, others: 3 })
-    await cached.batch([putOf(rowKey(2), 'two')], { sync: true })
-    assert.equal(String(cached.getSync(rowKey(2))), 'two')
+    await cached.batch([putOf(rowKey(1), 'two')], { sync: true })
+    assert.equal(String(cached.getSync(rowKey(1))), 'two')
     assert.equal(asked.rows, 1)
+  })
+
+  test('keeps no row that was only written, which would push out those in use', async () => {
+    const { database, asked } = await counted()
+    const cached = withRowCache(database, 4096)
+    await database.batch([putOf(rowKey(1), 'one')], { sync: true })
+    cached.getSync(rowKey(1))
+    const many = Array.from({ length: 50 }, (_, i) => putOf(spreadKey(i), 'x'.repeat(400)))
+    await cached.batch(many, { sync: true })
+    assert.equal(String(cached.getSync(rowKey(1))), 'one')
+    assert.equal(asked.rows, 1)
+    for (let i = 0; i < 2; i++) assert.equal(cached.getSync(spreadKey(49))?.length, 400)
+    assert.equal(asked.rows, 2)
   })
 
   test('knows nothing any more after a batch that failed', async () => {
@@ -134,10 +147,11 @@ describe('a database with a row cache', () => {
       1024
     )
     await cached.batch([putOf(rowKey(1), 'one')], { sync: true })
+    assert.equal(String(cached.getSync(rowKey(1))), 'one')
     const failing = [putOf(rowKey(1), 'two'), putOf(rowKey(2), 'two')]
     await assert.rejects(cached.batch(failing, { sync: true }))
     assert.equal(String(cached.getSync(rowKey(1))), 'one')
-    assert.equal(asked.rows, 1)
+    assert.equal(asked.rows, 2)
   })
 
   test('a store that doubts what is on its disk reads it from there', async () => {
@@ -146,6 +160,7 @@ describe('a database with a row cache', () => {
     const key = makeObjectKey(Buffer.alloc(8, 1), Buffer.from('b'), Buffer.from('k'))
     put(store, key, writeOf('value'))
     await settle()
+    assert.deepEqual(valuesOf(store, key), ['value'])
     const before = asked.rows
     assert.deepEqual(valuesOf(store, key), ['value'])
     assert.equal(asked.rows, before)
