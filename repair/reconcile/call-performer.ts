@@ -41,6 +41,7 @@ export class CallPerformer {
   readonly #queue: (() => void)[] = []
   readonly #timers = new Set<TimerHandle>()
   readonly #intake = new Gate()
+  readonly #listing = new Gate()
   #scheduled = false
   #stopped = false
 
@@ -179,9 +180,18 @@ export class CallPerformer {
     return this.#inTurns(partsOf(partitions), (part) => side.snapshots(part))
   }
 
-  #list(wanted: readonly LeavesOf[]): Promise<LeafListing[]> {
+  /**
+   * One request after the other: the sooner a listing is compared with the peer's, the fewer of the rows that are being
+   * written differ in it.
+   */
+  async #list(wanted: readonly LeavesOf[]): Promise<LeafListing[]> {
     const { side } = this.#options
-    return this.#inTurns(wanted, ({ partition, leaves }) => side.list(partition, leaves))
+    await this.#listing.enter()
+    try {
+      return await this.#inTurns(wanted, ({ partition, leaves }) => side.list(partition, leaves))
+    } finally {
+      this.#listing.leave()
+    }
   }
 
   #read(wanted: readonly WantedRow[]): Promise<(ShippedRow | null)[]> {

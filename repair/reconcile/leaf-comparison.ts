@@ -144,6 +144,8 @@ export function workOf(
 }
 
 const rowOverheadBytes = 96
+/** The leaf is to be looked at once more, soon. */
+const cameMeanwhileMs = 1
 
 interface RowPair {
   readonly leaf: number
@@ -167,11 +169,18 @@ function workOfRow(
     ...differenceOf(ours, theirs, latestOnly).ship,
     ...buriersOf(hidden, theirs, latestOnly)
   ]
-  const { fetch } = differenceOf(all, theirs, latestOnly)
-  if (ship.length === 0 && fetch.length === 0) return null
+  const lacking = differenceOf(all, theirs, latestOnly).fetch
+  const fetch =
+    held === null ? lacking : stillLacking(lacking, held.key, theirs, { side, latestOnly })
+  if (ship.length === 0 && lacking.length === 0) return null
   let shipBytes = held === null ? 0 : held.key.row.length
   const shipped = all.filter(({ dot }) => ship.includes(dot))
   for (const { size } of shipped) shipBytes += size + rowOverheadBytes
+  // However long the peer would wait, this side holds its partitions for no longer than it would itself.
+  const leftMs = Math.max(
+    youngMsOf(shipped, nowMs, youngMs),
+    Math.min(header?.youngMs ?? 0, youngMs)
+  )
   return {
     leaf,
     ship: held === null || ship.length === 0 ? null : { key: held.key, dots: ship },
@@ -179,8 +188,19 @@ function workOfRow(
     keyDigest,
     fetch,
     fetchesAll: fetch.length === theirs.length,
-    dots: [...ship, ...fetch],
-    // However long the peer would wait, this side holds its partitions for no longer than it would itself.
-    youngMs: Math.max(youngMsOf(shipped, nowMs, youngMs), Math.min(header?.youngMs ?? 0, youngMs))
+    dots: [...ship, ...lacking],
+    youngMs: ship.length + fetch.length === 0 ? Math.max(leftMs, cameMeanwhileMs) : leftMs
   }
+}
+
+/** What has come in since the leaf was listed, which may be seconds ago where users are at work, is lacking no more. */
+function stillLacking(
+  lacking: readonly Dot[],
+  key: ObjectKey,
+  theirs: readonly Header[],
+  { side, latestOnly }: { readonly side: RangeSide; readonly latestOnly: boolean }
+): readonly Dot[] {
+  if (lacking.length === 0) return lacking
+  const { fetch } = differenceOf(side.held(key), theirs, latestOnly)
+  return lacking.filter((dot) => fetch.some((other) => compareDots(dot, other) === 0))
 }

@@ -104,6 +104,8 @@ function* lookAtChunk(
   const { width } = rules
   const parts = chunk.filter(({ progress }) => progress.phase === 'comparing')
   if (parts.length === 0) return
+  // What was written while the leaves were listed, there later than here, is no difference yet.
+  const nowMs = yield* perform({ kind: 'now' })
   const listed = yield* list(context, parts)
   const reply = yield* context.ask(
     {
@@ -119,7 +121,6 @@ function* lookAtChunk(
     },
     'compared'
   )
-  const nowMs = yield* perform({ kind: 'now' })
   const work: [PartitionProgress, RowWork[]][] = []
   for (const [i, { progress }] of parts.entries()) {
     const answer = reply?.parts[i] ?? null

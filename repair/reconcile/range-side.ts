@@ -119,6 +119,8 @@ export interface RangeSide {
   /** The present content of leaves, in the order asked for. A row that cannot be read counts as absent. */
   list(partition: number, leaves: readonly number[]): Promise<readonly LeafListing[]>
   entryDigest(key: ObjectKey, objectHash: Uint8Array): Uint8Array
+  /** What this node holds of the key by now; nothing where that cannot be read. */
+  held(key: ObjectKey): Versions
   /** Rows with all values, in the order asked for; null for what is there no more or cannot be read. */
   readRows(wanted: readonly WantedRow[]): Promise<readonly (ShippedRow | null)[]>
   /** Rows in the order of their keys, without the versions that count as absent. */

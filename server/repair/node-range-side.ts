@@ -75,6 +75,10 @@ export class NodeRangeSide implements RangeSide {
     return this.#options.trees.entryDigest(key.row, objectHash)
   }
 
+  held(key: ObjectKey): Versions {
+    return orNone(() => this.#options.store.read(key)?.versions ?? null) ?? []
+  }
+
   async readRows(wanted: readonly WantedRow[]): Promise<readonly (ShippedRow | null)[]> {
     return wanted.map(({ key, dots }) => this.#readRow(key, dots))
   }

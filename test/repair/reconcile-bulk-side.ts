@@ -211,6 +211,10 @@ export class BulkSide implements RangeSide {
     return { rows, next: null }
   }
 
+  held(): never[] {
+    return []
+  }
+
   async receive(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
     return rows.map(({ key, object }): RowOutcome => {
       const generation = generationOf(object)

@@ -169,6 +169,10 @@ export class MemorySide implements RangeSide {
     return this.trees.entryDigest(key.row, objectHash)
   }
 
+  held(key: ObjectKey): Versions {
+    return this.get(key)
+  }
+
   async readRows(wanted: readonly WantedRow[]): Promise<readonly (ShippedRow | null)[]> {
     this.onCall('read')
     return wanted.map(({ key, dots }) => {

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { workOf } from '../../repair/reconcile/leaf-comparison.ts'
 import { youngMsOf } from '../../repair/reconcile/leaf-content.ts'
+import { decodeQuestion } from '../../repair/reconcile/question-codec.ts'
 import { hashContent, type Version } from '../../storage/version.ts'
 import { emptyVector, makeActor } from '../../storage/version-vector.ts'
-import { MemorySide } from './reconcile-side.ts'
+import { Pair } from './reconcile-pair.ts'
+import { keyOf, MemorySide, version } from './reconcile-side.ts'
 
 const nowMs = 1_000_000
 const youngMs = 2000
@@ -60,5 +62,35 @@ describe('a difference is young', () => {
     }
     assert.equal(foundFor(1200), 1200)
     assert.equal(foundFor(Number.MAX_SAFE_INTEGER), youngMs)
+  })
+})
+
+describe('a version that came in after the leaf was listed', () => {
+  const partitions = [0]
+
+  /** The other side holds a newer version of one key of many; the write comes through while leaves are compared. */
+  async function compareWhile(comes: boolean) {
+    const ours = new MemorySide(1)
+    const theirs = new MemorySide(1)
+    for (let i = 0; i < 100; i++) {
+      const same = [version('n1')]
+      for (const side of [ours, theirs]) side.set(keyOf('b', `key ${i}`), same)
+    }
+    const key = keyOf('b', 'key 7')
+    const newer = [version('n2', ours.get(key))]
+    theirs.set(key, newer)
+    const pair = new Pair(ours, theirs)
+    pair.onRequest = ({ payload }) => {
+      if (comes && decodeQuestion(payload).question.kind === 'leaves') ours.set(key, newer)
+    }
+    const { end, reason, counters } = await pair.run({ partitions })
+    assert.equal(end, 'done', reason)
+    assert.deepEqual(ours.roots(), theirs.roots())
+    return counters.rowsReceived
+  }
+
+  it('is not fetched', async () => {
+    assert.equal(await compareWhile(true), 0)
+    assert.equal(await compareWhile(false), 1)
   })
 })
