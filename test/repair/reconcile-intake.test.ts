@@ -3,16 +3,10 @@ import { describe, test } from 'node:test'
 import type { RangeSide, ShippedRow } from '../../repair/reconcile/range-side.ts'
 import { partitionOf } from '../../ring/token.ts'
 import { Pair } from './reconcile-pair.ts'
-import { keyOf, MemorySide, version } from './reconcile-side.ts'
+import { MemorySide, sideWith } from './reconcile-side.ts'
 
 const partitions = Array.from({ length: 16 }, (_, p) => p)
 const rows = 2000
-
-function fullSide(): MemorySide {
-  const side = new MemorySide()
-  for (let i = 0; i < rows; i++) side.set(keyOf('b', `key ${i}`), [version('n1')])
-  return side
-}
 
 /** Takes in rows as an empty replica does that needs time for them: one message for each partition. */
 class SlowSide extends MemorySide {
@@ -40,7 +34,7 @@ class SlowSide extends MemorySide {
 describe('messages with rows', () => {
   test('are taken in one after the other, while the next ones are asked for', async () => {
     const ours = new SlowSide()
-    const theirs = fullSide()
+    const theirs = sideWith(rows)
     const pair = new Pair(ours, theirs)
     let requests = 0
     let asksMeanwhile = 0
@@ -60,7 +54,7 @@ describe('messages with rows', () => {
 
   test('do not wait for one about whose rows others are asked', async () => {
     const ours = new SlowSide()
-    const theirs = fullSide()
+    const theirs = sideWith(rows)
     const pair = new Pair(ours, theirs)
     const answered = Promise.withResolvers<void>()
     let asked = -1

@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Pair } from './reconcile-pair.ts'
-import { keyOf, MemorySide, version } from './reconcile-side.ts'
+import { keyOf, MemorySide, sideWith, version } from './reconcile-side.ts'
 
 const partitions = Array.from({ length: 16 }, (_, p) => p)
 const rows = 3000
 
-function fullSide(): MemorySide {
-  const side = new MemorySide()
-  for (let i = 0; i < rows; i++) side.set(keyOf('b', `key ${i}`), [version('n1')])
-  return side
-}
-
 describe('the bytes that an exchange moves', () => {
   test('are taken from the budget of each side as they are, not as they might have been', async () => {
-    const pair = new Pair(new MemorySide(), fullSide())
+    const pair = new Pair(new MemorySide(), sideWith(rows))
     const { counters } = await pair.run({ partitions })
     const taken = pair.budgets.reduce((sum, bytes) => sum + bytes, 0)
     // Messages of a few KiB are free on the side that gets them.
@@ -22,8 +16,8 @@ describe('the bytes that an exchange moves', () => {
   })
 
   test('wait while the other side pauses, and the session does not give up', async () => {
-    for (const theirs of [fullSide(), withUpdates()]) {
-      const ours = theirs.get(keyOf('b', 'key 0')).length === 1 ? new MemorySide() : fullSide()
+    for (const theirs of [sideWith(rows), withUpdates()]) {
+      const ours = theirs.get(keyOf('b', 'key 0')).length === 1 ? new MemorySide() : sideWith(rows)
       const pair = new Pair(ours, theirs)
       const { promise, resolve } = Promise.withResolvers<void>()
       pair.theirBudget = () => promise
@@ -41,7 +35,7 @@ describe('the bytes that an exchange moves', () => {
 
 /** Rows of which the other side holds only one of two versions. */
 function withUpdates(): MemorySide {
-  const side = fullSide()
+  const side = sideWith(rows)
   for (let i = 0; i < 50; i++) side.put(keyOf('b', `key ${i}`), [version('n2')])
   return side
 }
@@ -49,8 +43,8 @@ function withUpdates(): MemorySide {
 describe('rows that are left to be shipped', () => {
   test('are known from the beginning where one side is empty, and fall to none', async () => {
     for (const [ours, theirs] of [
-      [new MemorySide(), fullSide()],
-      [fullSide(), new MemorySide()]
+      [new MemorySide(), sideWith(rows)],
+      [sideWith(rows), new MemorySide()]
     ] as const) {
       const pair = new Pair(ours, theirs)
       let most = 0

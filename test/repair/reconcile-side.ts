@@ -286,3 +286,10 @@ export class MemorySide implements RangeSide {
     return rows
   }
 }
+
+/** A side with so many rows: `key 0` and so on, of the bucket `b`. */
+export function sideWith(rows: number): MemorySide {
+  const side = new MemorySide()
+  for (let i = 0; i < rows; i++) side.set(keyOf('b', `key ${i}`), [version('n1')])
+  return side
+}
