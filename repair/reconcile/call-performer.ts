@@ -184,14 +184,11 @@ export class CallPerformer {
    * One request after the other: the sooner a listing is compared with the peer's, the fewer of the rows that are being
    * written differ in it.
    */
-  async #list(wanted: readonly LeavesOf[]): Promise<LeafListing[]> {
+  #list(wanted: readonly LeavesOf[]): Promise<LeafListing[]> {
     const { side } = this.#options
-    await this.#listing.enter()
-    try {
-      return await this.#inTurns(wanted, ({ partition, leaves }) => side.list(partition, leaves))
-    } finally {
-      this.#listing.leave()
-    }
+    return this.#listing.inside(() =>
+      this.#inTurns(wanted, ({ partition, leaves }) => side.list(partition, leaves))
+    )
   }
 
   #read(wanted: readonly WantedRow[]): Promise<(ShippedRow | null)[]> {
@@ -204,18 +201,17 @@ export class CallPerformer {
    * be done at once, and then there would be nothing to do until the peer has answered. Rows about which others are asked
    * hold up no other message.
    */
-  async #receive(rows: readonly ShippedRow[]): Promise<RowOutcome[]> {
+  #receive(rows: readonly ShippedRow[]): Promise<RowOutcome[]> {
+    return this.#intake.inside(() =>
+      this.#inTurns(partsOf(rows), (part) => this.#receivePart(part))
+    )
+  }
+
+  async #receivePart(rows: readonly ShippedRow[]): Promise<readonly RowOutcome[]> {
     const { side, peer } = this.#options
-    await this.#intake.enter()
-    try {
-      return await this.#inTurns(partsOf(rows), async (part) => {
-        this.#checkRunning()
-        const outcomes = await side.receive(part, peer, () => !this.#stopped)
-        return areKnown(outcomes) ? outcomes : this.#intake.outside(Promise.all(outcomes))
-      })
-    } finally {
-      this.#intake.leave()
-    }
+    this.#checkRunning()
+    const outcomes = await side.receive(rows, peer, () => !this.#stopped)
+    return areKnown(outcomes) ? outcomes : this.#intake.outside(Promise.all(outcomes))
   }
 
   /** Does the parts one after the other, leaves the node to others in between, and puts together what comes of them. */

@@ -211,6 +211,7 @@ export class BulkSide implements RangeSide {
     return { rows, next: null }
   }
 
+  /** Nothing comes in here while leaves are compared, so that what a listing lacked is lacking still. */
   held(): never[] {
     return []
   }
